@@ -1,0 +1,1 @@
+//! A bank: the participant of the commit protocol, and the process around it.

@@ -1,0 +1,1 @@
+//! The model checker: every crash, loss and reordering over the state machines that run in production.

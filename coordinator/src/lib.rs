@@ -1,0 +1,1 @@
+//! The courier of orders and votes, and the process around it.

@@ -1,0 +1,1 @@
+//! What crosses between organisations: orders, votes, certificates, signatures, framing and mutual TLS.

@@ -1,0 +1,2 @@
+//! The `hundi` command line.
+fn main() {}
