@@ -1,0 +1,160 @@
+//! The compact JWS (RFC 7515, RFC 8037) that an order is, and the JSON inside.
+//!
+//! `BASE64URL(header) . BASE64URL(payload) . BASE64URL(signature)`, without padding. Everything is read strictly:
+//! unknown or repeated members, other algorithms and non-canonical base64 are refused.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::CustomerKey;
+use crate::order::{Credit, LEGS_MAX, MalformedOrder, OrderFields};
+use crate::value::UnixMillis;
+
+/// The `typ` of the header: keeps a customer's other signatures from being taken for orders.
+pub(crate) const TYPE: &str = "hundi-order";
+/// Characters of the signature's base64: 64 bytes.
+pub(crate) const SIGNATURE_SIZE: usize = 86;
+/// The header that [`sign`] writes.
+const HEADER: &str = r#"{"alg":"EdDSA","typ":"hundi-order"}"#;
+/// [`HEADER`] in base64url, to recognise without decoding.
+const HEADER_BASE64: &[u8] = b"eyJhbGciOiJFZERTQSIsInR5cCI6Imh1bmRpLW9yZGVyIn0";
+
+pub(crate) struct Parsed {
+    pub(crate) fields: OrderFields,
+    pub(crate) signature: [u8; 64],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
+    /// Many libraries write one; the payer's bank knows the key without it.
+    #[serde(default, rename = "kid")]
+    _kid: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    payer: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    payee: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    amount: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    credits: Option<Vec<PayloadCredit<'a>>>,
+    #[serde(borrow)]
+    currency: Cow<'a, str>,
+    expires_at: u64,
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
+    note: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PayloadCredit<'a> {
+    #[serde(borrow)]
+    payee: Cow<'a, str>,
+    #[serde(borrow)]
+    amount: Cow<'a, str>,
+}
+
+pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, MalformedOrder> {
+    let not_jws = MalformedOrder::NotJws;
+    let mut parts = bytes.split(|&b| b == b'.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(not_jws("expected three parts with a dot between"));
+    };
+    check_header(header)?;
+    let mut signature_bytes = [0; 66]; // The decoder wants room for whole groups of four characters.
+    match BASE64URL.decode_slice(signature, &mut signature_bytes) {
+        Ok(64) => {}
+        _ => return Err(not_jws("the signature is not 64 bytes in base64url")),
+    }
+    let signature = std::array::from_fn(|i| signature_bytes[i]);
+    let payload = BASE64URL.decode(payload).map_err(|_| not_jws("the payload is not base64url"))?;
+    let payload: Payload<'_> =
+        serde_json::from_slice(&payload).map_err(|e| MalformedOrder::BadPayload(e.to_string()))?;
+    Ok(Parsed { fields: fields_of(payload)?, signature })
+}
+
+fn check_header(header: &[u8]) -> Result<(), MalformedOrder> {
+    if header == HEADER_BASE64 {
+        return Ok(());
+    }
+    let bad = |why: &str| MalformedOrder::BadHeader(why.to_owned());
+    let json = BASE64URL.decode(header).map_err(|_| bad("not base64url"))?;
+    let header: Header<'_> =
+        serde_json::from_slice(&json).map_err(|e| MalformedOrder::BadHeader(e.to_string()))?;
+    // RFC 9864 renames "EdDSA" with an Ed25519 key to "Ed25519".
+    if header.alg != "EdDSA" && header.alg != "Ed25519" {
+        return Err(bad("alg must be EdDSA or Ed25519"));
+    }
+    if header.typ != TYPE {
+        return Err(bad("typ must be hundi-order"));
+    }
+    Ok(())
+}
+
+fn fields_of(payload: Payload<'_>) -> Result<OrderFields, MalformedOrder> {
+    let bad = |why: &str| MalformedOrder::BadPayload(why.to_owned());
+    let credits = match (payload.payee, payload.amount, payload.credits) {
+        (Some(payee), Some(amount), None) => vec![PayloadCredit { payee, amount }],
+        // One payment, one form: a single payee is not written as a list.
+        (None, None, Some(credits)) if (2..LEGS_MAX).contains(&credits.len()) => credits,
+        (None, None, Some(_)) => return Err(bad("credits must name 2 to 15 payees")),
+        _ => return Err(bad("expected payee and amount, or credits")),
+    };
+    let credit = |credit: PayloadCredit<'_>| -> Result<Credit, MalformedOrder> {
+        Ok(Credit { payee: credit.payee.parse()?, amount: credit.amount.parse()? })
+    };
+    Ok(OrderFields {
+        id: payload.id.parse()?,
+        payer: payload.payer.parse()?,
+        credits: credits.into_iter().map(credit).collect::<Result<_, _>>()?,
+        currency: payload.currency.parse()?,
+        expires_at: UnixMillis(payload.expires_at),
+        note: payload.note.into_owned(),
+    })
+}
+
+pub(crate) fn sign(fields: &OrderFields, key: &CustomerKey) -> Result<Vec<u8>, MalformedOrder> {
+    let mut credits: Vec<PayloadCredit<'_>> = fields
+        .credits
+        .iter()
+        .map(|c| PayloadCredit { payee: c.payee.to_string().into(), amount: c.amount.to_string().into() })
+        .collect();
+    let (payee, amount) = match credits.len() {
+        1 => credits.pop().map(|c| (c.payee, c.amount)).unzip(),
+        _ => (None, None),
+    };
+    let payload = Payload {
+        id: fields.id.to_string().into(),
+        payer: fields.payer.to_string().into(),
+        credits: payee.is_none().then_some(credits),
+        payee,
+        amount,
+        currency: fields.currency.as_str().into(),
+        expires_at: fields.expires_at.0,
+        note: fields.note.as_str().into(),
+    };
+    let payload = serde_json::to_vec(&payload).map_err(|e| MalformedOrder::BadPayload(e.to_string()))?;
+    let mut jws = BASE64URL.encode(HEADER);
+    jws.push('.');
+    BASE64URL.encode_string(payload, &mut jws);
+    let signature = key.sign(jws.as_bytes());
+    jws.push('.');
+    BASE64URL.encode_string(signature, &mut jws);
+    Ok(jws.into_bytes())
+}

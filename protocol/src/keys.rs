@@ -1,0 +1,179 @@
+//! Ed25519 keys. A signature is valid here exactly when it passes [`PublicKey::verify`].
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A key that cannot be used; says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a usable Ed25519 public key: {0}")]
+pub struct BadKey(&'static str);
+
+/// A signature that does not verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the signature does not verify")]
+pub struct BadSignature;
+
+/// An Ed25519 public key, checked and decoded once: canonical encoding, on the curve, not of small order.
+#[derive(Clone, Copy)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Decodes and checks 32 bytes.
+    ///
+    /// # Errors
+    /// [`BadKey`] when the encoding is not canonical, not a point of the curve, or of small order (such a key
+    /// would verify one signature for many messages).
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
+        if !is_canonical(bytes) {
+            return Err(BadKey("its encoding is not canonical"));
+        }
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey("not a point of the curve"))?;
+        if key.is_weak() {
+            return Err(BadKey("of small order"));
+        }
+        Ok(Self(key))
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// Checks one signature.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        let signature = Signature::from_bytes(signature);
+        self.0.verify_strict(message, &signature).map_err(|_| BadSignature)
+    }
+
+    pub(crate) fn inner(&self) -> &VerifyingKey {
+        &self.0
+    }
+}
+
+/// Whether the y coordinate is below p = 2²⁵⁵ − 19 (the sign bit aside).
+pub(crate) fn is_canonical(bytes: &[u8; 32]) -> bool {
+    let top_is_full = bytes[31] & 0x7f == 0x7f && bytes[1..31].iter().all(|&b| b == 0xff);
+    !(top_is_full && bytes[0] >= 0xed)
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+impl Eq for PublicKey {}
+impl PartialOrd for PublicKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for PublicKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+impl Hash for PublicKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&crate::value::hex(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::value::hex(&self.as_bytes()[..6]))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = BadKey;
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let bytes = crate::value::unhex(text).ok_or(BadKey("expected 64 lower-case hex digits"))?;
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        crate::wire::fixed::serialize(self.as_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = crate::wire::fixed::deserialize(deserializer)?;
+        Self::from_bytes(&bytes).map_err(D::Error::custom)
+    }
+}
+
+macro_rules! secret_key {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        pub struct $type(SigningKey);
+
+        impl $type {
+            /// The key of a 32-byte seed. Whoever has the seed can sign.
+            #[must_use]
+            pub fn from_seed(seed: &[u8; 32]) -> Self {
+                Self(SigningKey::from_bytes(seed))
+            }
+
+            /// A new key from the random source of the operating system.
+            ///
+            /// # Errors
+            /// When that source fails.
+            pub fn generate() -> Result<Self, getrandom::Error> {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed)?;
+                Ok(Self::from_seed(&seed))
+            }
+
+            /// The seed, to keep in a file that only its owner can read.
+            #[must_use]
+            pub fn seed(&self) -> [u8; 32] {
+                self.0.to_bytes()
+            }
+
+            /// What others need to check signatures by this key.
+            #[must_use]
+            pub fn public(&self) -> PublicKey {
+                PublicKey(self.0.verifying_key())
+            }
+
+            pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+                self.0.sign(message).to_bytes()
+            }
+        }
+
+        impl fmt::Debug for $type {
+            /// Shows the public key: a secret never gets into a log.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({:?})"), self.public())
+            }
+        }
+    };
+}
+
+secret_key!(
+    /// A customer's secret key: signs orders. Wiped from memory when dropped.
+    CustomerKey
+);
+secret_key!(
+    /// A bank's secret key: signs votes and acknowledgements. Wiped from memory when dropped.
+    BankKey
+);
