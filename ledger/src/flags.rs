@@ -1,4 +1,4 @@
-//! Flags of accounts and transfers: sets of named bits over a `u16`.
+//! Flags of accounts, transfers and filters: sets of named bits.
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 /// Declares a set of flags with the names that scripts and exports use.
 macro_rules! flags {
-    ($(#[$doc:meta])* $set:ident { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal, $name:literal;)* }) => {
+    ($(#[$doc:meta])* $set:ident($bits:ty) { $($(#[$flag_doc:meta])* $flag:ident = $bit:literal, $name:literal;)* }) => {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
         #[serde(transparent)]
-        pub struct $set(pub u16);
+        pub struct $set(pub $bits);
 
         impl $set {
             /// No flag.
@@ -50,7 +50,7 @@ macro_rules! flags {
 
             /// The bits that have no meaning.
             #[must_use]
-            pub const fn reserved_bits(self) -> u16 {
+            pub const fn reserved_bits(self) -> $bits {
                 self.0 & !Self::ALL.0
             }
 
@@ -104,7 +104,7 @@ macro_rules! flags {
 
 flags! {
     /// What an account allows and remembers.
-    AccountFlags {
+    AccountFlags(u16) {
         /// Succeeds or fails together with the next event of the batch.
         LINKED = 0, "linked";
         /// Debits, pending ones too, may not pass the posted credits.
@@ -122,7 +122,7 @@ flags! {
 
 flags! {
     /// What a transfer does.
-    TransferFlags {
+    TransferFlags(u16) {
         /// Succeeds or fails together with the next event of the batch.
         LINKED = 0, "linked";
         /// Reserves the amount until it is posted, voided or expired.
@@ -141,5 +141,25 @@ flags! {
         CLOSING_CREDIT = 7, "closing_credit";
         /// The timestamp is given, and lies in the past.
         IMPORTED = 8, "imported";
+    }
+}
+
+flags! {
+    /// Which transfers of an account are asked for, and in which order.
+    AccountFilterFlags(u32) {
+        /// Those that debit it.
+        DEBITS = 0, "debits";
+        /// Those that credit it.
+        CREDITS = 1, "credits";
+        /// The latest first.
+        REVERSED = 2, "reversed";
+    }
+}
+
+flags! {
+    /// In which order objects are asked for.
+    QueryFilterFlags(u32) {
+        /// The latest first.
+        REVERSED = 0, "reversed";
     }
 }

@@ -1,14 +1,19 @@
 //! A double-entry ledger inside your process, on SQLite.
 
 mod account;
+pub mod engine;
 mod flags;
 mod ids;
+mod memory;
+mod reads;
 mod status;
 mod store;
 
 pub use account::{Account, Transfer};
-pub use flags::{AccountFlags, TransferFlags};
+pub use flags::{AccountFilterFlags, AccountFlags, QueryFilterFlags, TransferFlags};
 pub use ids::{AccountId, Amount, Code, CommitSeq, LedgerCode, Timestamp, TransferId};
+pub use memory::{MemorySavepoint, MemoryStore};
+pub use reads::{AccountBalance, AccountFilter, ChangeEvent, ChangeEventsFilter, QueryFilter, Reads};
 pub use status::{
     CreateAccountResult, CreateAccountStatus, CreateTransferResult, CreateTransferStatus, UnknownStatus,
 };

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AccountId, Timestamp, Transfer, TransferId};
+use crate::{Account, AccountId, ChangeEvent, Timestamp, Transfer, TransferId};
 
 /// What became of a transfer's reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +68,17 @@ impl EventKind {
             Self::Expired => "two_phase_expired",
         }
     }
+
+    /// The phase that a pending transfer enters by this event; `None` if it resolves none.
+    #[must_use]
+    pub const fn resolves_to(self) -> Option<Phase> {
+        match self {
+            Self::SinglePhase | Self::Pending => None,
+            Self::Posted => Some(Phase::Posted),
+            Self::Voided => Some(Phase::Voided),
+            Self::Expired => Some(Phase::Expired),
+        }
+    }
 }
 
 /// One change of balances, as the engine hands it to the store: everything that there is to write.
@@ -94,6 +105,24 @@ pub struct Event<'a> {
     pub debit: &'a Account,
     /// The credit account after the event.
     pub credit: &'a Account,
+}
+
+impl Event<'_> {
+    /// The event as others follow it.
+    ///
+    /// # Panics
+    /// When the event has neither a transfer nor a pending one.
+    #[must_use]
+    pub fn to_change_event(&self) -> ChangeEvent {
+        let Some(transfer) = self.transfer.or(self.pending) else { panic!("an event is about a transfer") };
+        ChangeEvent {
+            timestamp: self.timestamp,
+            kind: self.kind,
+            transfer: *transfer,
+            debit_account: *self.debit,
+            credit_account: *self.credit,
+        }
+    }
 }
 
 /// The last timestamps that a store holds; zero if it holds none.
