@@ -189,7 +189,7 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         }
         if let Some((_, chained)) = transfers.split_last_mut() {
             for transfer in chained {
-                transfer.flags = transfer.flags | TransferFlags::LINKED;
+                transfer.flags |= TransferFlags::LINKED;
             }
         }
         Ok(transfers)

@@ -191,7 +191,7 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         }
         let (_, chained) = transfers.split_last_mut().expect("the order names this bank");
         for transfer in chained {
-            transfer.flags = transfer.flags | TransferFlags::LINKED;
+            transfer.flags |= TransferFlags::LINKED;
         }
         Ok(Ok(transfers))
     }
