@@ -667,6 +667,25 @@ fn pending_transfer_expired() {
 }
 
 #[test]
+fn time_is_over_at_timestamp_plus_timeout() {
+    check(
+        "
+        account A
+        account B
+        time 100
+        pend T1 A->B 10 timeout=1
+        time 200
+        pend T2 A->B 10 timeout=1
+        time 1000000099
+        post T3 T1
+        time 1000000200
+        post T4 T2   => pending_transfer_expired
+        expire => T2
+        ",
+    );
+}
+
+#[test]
 fn imported_event_timestamp_must_not_regress() {
     check(
         "

@@ -17,6 +17,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 const ACCOUNTS: u128 = 6;
 const TRANSFERS: u128 = 24;
 
+/// A wait that ends about when the next pending transfer is due.
+const UNTIL_DUE: u64 = u64::MAX - 10;
+
 /// When an object says that it took place.
 #[derive(Clone, Copy, Debug)]
 enum When {
@@ -187,7 +190,7 @@ fn transfer(import: bool) -> impl Strategy<Value = (Transfer, When)> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let wait = || prop_oneof![6 => 0..100u64, 6 => 0..1_500_000_000u64, 1 => Just(4_000_000_000_000_000_000)];
+    let wait = || prop_oneof![3 => Just(0), 6 => 0..100u64, 3 => UNTIL_DUE..UNTIL_DUE + 4, 6 => 0..1_500_000_000u64, 1 => Just(4_000_000_000_000_000_000)];
     let import = || mostly(false, vec![true], 25);
     prop_oneof![
         3 => (wait(), import().prop_flat_map(|import| proptest::collection::vec(account(import), 0..8)))
@@ -284,7 +287,10 @@ struct World {
 
 impl World {
     fn time(&mut self, wait: u64, events: usize) -> Option<Timestamp> {
-        let now = Timestamp(self.now.checked_add(wait)?);
+        let now = match wait.checked_sub(UNTIL_DUE) {
+            Some(late) => Timestamp(self.naive.next_due().max(self.now + 2) - 2 + late),
+            None => Timestamp(self.now + wait),
+        };
         let time = engine::next_time(self.store.last(), now, events);
         engine::check_time(self.store.last(), time, events).ok()?;
         assert_eq!(self.naive.last(), self.store.last().any().0);

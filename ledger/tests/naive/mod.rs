@@ -65,6 +65,11 @@ impl Naive {
         self.accounts.iter().position(|a| a.id == id)
     }
 
+    /// An account that must be there.
+    fn at(&self, id: hundi_ledger::AccountId) -> usize {
+        self.place(id).expect("the account of a transfer")
+    }
+
     fn find(&self, id: TransferId) -> Option<(Transfer, Fate)> {
         self.transfers.iter().find(|(t, _)| t.id == id).copied()
     }
@@ -388,12 +393,12 @@ impl Naive {
         let mut amount = e.amount.0;
         if has(e.flags, TransferFlags::BALANCING_DEBIT) {
             let taken = debit.debits_posted.0 + debit.debits_pending.0;
-            let left = if debit.credits_posted.0 > taken { debit.credits_posted.0 - taken } else { 0 };
+            let left = debit.credits_posted.0.saturating_sub(taken);
             amount = amount.min(left);
         }
         if has(e.flags, TransferFlags::BALANCING_CREDIT) {
             let taken = credit.credits_posted.0 + credit.credits_pending.0;
-            let left = if credit.debits_posted.0 > taken { credit.debits_posted.0 - taken } else { 0 };
+            let left = credit.debits_posted.0.saturating_sub(taken);
             amount = amount.min(left);
         }
         amount
@@ -444,14 +449,14 @@ impl Naive {
             (p.debit_account_id, T::DebitAccountAlreadyClosed),
             (p.credit_account_id, T::CreditAccountAlreadyClosed),
         ] {
-            let account = self.accounts[self.place(id).unwrap()];
+            let account = self.accounts[self.at(id)];
             no(!void && has_account(account.flags, AccountFlags::CLOSED), reason);
         }
         why
     }
 
     fn do_move(&mut self, e: &Transfer) {
-        let (d, c) = (self.place(e.debit_account_id).unwrap(), self.place(e.credit_account_id).unwrap());
+        let (d, c) = (self.at(e.debit_account_id), self.at(e.credit_account_id));
         let mut transfer = *e;
         transfer.amount.0 = self.balanced(e, &self.accounts[d], &self.accounts[c]);
         let pending = has(e.flags, TransferFlags::PENDING);
@@ -474,12 +479,12 @@ impl Naive {
     }
 
     fn resolve(&mut self, e: &Transfer) {
-        let (p, _) = self.find(e.pending_id).unwrap();
+        let (p, _) = self.find(e.pending_id).expect("checked before");
         let full = self.filled(e, &p);
         let post = has(e.flags, TransferFlags::POST_PENDING_TRANSFER);
         self.release(&p, if post { Fate::Posted } else { Fate::Voided });
         if post {
-            let (d, c) = (self.place(p.debit_account_id).unwrap(), self.place(p.credit_account_id).unwrap());
+            let (d, c) = (self.at(p.debit_account_id), self.at(p.credit_account_id));
             self.accounts[d].debits_posted.0 += full.amount.0;
             self.accounts[c].credits_posted.0 += full.amount.0;
         }
@@ -488,7 +493,7 @@ impl Naive {
     }
 
     fn release(&mut self, p: &Transfer, fate: Fate) {
-        let (d, c) = (self.place(p.debit_account_id).unwrap(), self.place(p.credit_account_id).unwrap());
+        let (d, c) = (self.at(p.debit_account_id), self.at(p.credit_account_id));
         self.accounts[d].debits_pending.0 -= p.amount.0;
         self.accounts[c].credits_pending.0 -= p.amount.0;
         if fate != Fate::Posted {
@@ -510,8 +515,8 @@ impl Naive {
             timestamp,
             kind,
             transfer,
-            debit_account: self.accounts[self.place(transfer.debit_account_id).unwrap()],
-            credit_account: self.accounts[self.place(transfer.credit_account_id).unwrap()],
+            debit_account: self.accounts[self.at(transfer.debit_account_id)],
+            credit_account: self.accounts[self.at(transfer.credit_account_id)],
         });
     }
 
@@ -527,6 +532,12 @@ impl Naive {
             self.record(EventKind::Expired, *p, Timestamp(time - due.len() as u64 + i as u64 + 1));
         }
         due.iter().map(|t| t.id).collect()
+    }
+
+    /// When the next pending transfer is due; 0 if none ever is.
+    pub(crate) fn next_due(&self) -> u64 {
+        let waiting = self.transfers.iter().filter(|(t, fate)| *fate == Fate::Waiting && t.timeout != 0);
+        waiting.map(|(t, _)| t.timestamp.0 + u64::from(t.timeout) * 1_000_000_000).min().unwrap_or(0)
     }
 
     pub(crate) fn account(&self, id: u128) -> Option<Account> {
@@ -558,7 +569,7 @@ impl Naive {
             return Vec::new();
         }
         let after = |t: Transfer| {
-            let event = self.events.iter().find(|e| e.timestamp == t.timestamp).unwrap();
+            let event = self.events.iter().find(|e| e.timestamp == t.timestamp).expect("its event");
             let debit = event.debit_account.id == f.account_id;
             let account = if debit { event.debit_account } else { event.credit_account };
             AccountBalance {
