@@ -1,0 +1,158 @@
+//! The only writer of the file.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use sha2::{Digest, Sha256};
+
+use super::changes::{Changes, chain};
+use super::error::CommitError;
+use super::lock::Ownership;
+use super::write::{integer, write_changes};
+use crate::CommitSeq;
+
+/// Pages in the write-ahead log from which on a commit copies them into the file (64 MiB).
+const CHECKPOINT_PAGES: i64 = 16 * 1024;
+
+/// Rows written between looks at the size of the write-ahead log.
+const LOOK_ROWS: usize = 4096;
+
+/// A commit that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its place in the chain.
+    pub seq: CommitSeq,
+    /// The hash over it and all before it.
+    pub hash: [u8; 32],
+}
+
+/// The write connection: writes each commit in one transaction, synced before it returns.
+///
+/// After any error it refuses all further commits: open the file again.
+#[derive(Debug)]
+pub struct Disk {
+    connection: Connection,
+    path: PathBuf,
+    last: Commit,
+    poisoned: bool,
+    rows_since_look: usize,
+    _ownership: Ownership,
+}
+
+impl Disk {
+    pub(super) fn new(connection: Connection, path: PathBuf, last: Commit, ownership: Ownership) -> Self {
+        Self { connection, path, last, poisoned: false, rows_since_look: 0, _ownership: ownership }
+    }
+
+    /// The last commit on disk; number 0 and zeros in a new file.
+    #[must_use]
+    pub fn last_commit(&self) -> Commit {
+        self.last
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the changes and the application's rows in one transaction and syncs it: when this returns, a crash
+    /// cannot take it back. The bytes that `app` returns are hashed into the chain, unless they are empty.
+    ///
+    /// # Errors
+    /// Any error is final. See [`CommitError`] for what is known of the commit then.
+    pub fn commit(
+        &mut self,
+        changes: Changes,
+        app: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Vec<u8>>,
+    ) -> Result<Commit, CommitError> {
+        if self.poisoned {
+            return Err(CommitError::Poisoned);
+        }
+        self.poisoned = true; // Until it is known to be well.
+        if changes.seq.0 != self.last.seq.0 + 1 {
+            return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: self.last.seq.0 + 1 });
+        }
+        let commit = self.write(&changes, app)?;
+        self.last = commit;
+        self.checkpoint_if_large(changes.len()).map_err(CommitError::Unknown)?;
+        self.poisoned = false;
+        Ok(commit)
+    }
+
+    fn write(
+        &mut self,
+        changes: &Changes,
+        app: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Vec<u8>>,
+    ) -> Result<Commit, CommitError> {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(CommitError::Unknown)?;
+        write_changes(&tx, changes).map_err(CommitError::Unknown)?;
+        let app = app(&tx).map_err(CommitError::App)?;
+        let app: Option<[u8; 32]> = (!app.is_empty()).then(|| Sha256::digest(&app).into());
+        let hash = chain(&self.last.hash, changes.seq, &changes.content, app.as_ref());
+        write_commit(&tx, changes, &hash, app.as_ref()).map_err(CommitError::Unknown)?;
+        tx.commit().map_err(CommitError::Unknown)?;
+        Ok(Commit { seq: changes.seq, hash })
+    }
+
+    /// Copies the write-ahead log into the file; worth doing when nothing else is to be done.
+    ///
+    /// # Errors
+    /// Any error is final, as in [`Disk::commit`].
+    pub fn checkpoint(&mut self) -> Result<(), CommitError> {
+        if self.poisoned {
+            return Err(CommitError::Poisoned);
+        }
+        self.poisoned = true;
+        checkpoint(&self.connection).map_err(CommitError::Unknown)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// Looking costs little, but not nothing: small commits look only now and then.
+    fn checkpoint_if_large(&mut self, rows: usize) -> rusqlite::Result<()> {
+        self.rows_since_look += rows + 16;
+        if self.rows_since_look < LOOK_ROWS {
+            return Ok(());
+        }
+        self.rows_since_look = 0;
+        let pages: i64 =
+            self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
+        if pages >= CHECKPOINT_PAGES { checkpoint(&self.connection) } else { Ok(()) }
+    }
+}
+
+/// Copies what no reader needs any more. A reader that holds the log back is no error.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
+fn write_commit(
+    tx: &Transaction<'_>,
+    changes: &Changes,
+    hash: &[u8; 32],
+    app: Option<&[u8; 32]>,
+) -> rusqlite::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO commits(seq, hash, content, app, accounts, events, burnt, last_account, last_transfer, \
+         last_expiry, balances_from, ids_from) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+    )?;
+    insert.execute(params![
+        changes.seq,
+        hash,
+        changes.content,
+        app,
+        integer(changes.accounts.len()),
+        integer(changes.entries.len()),
+        integer(changes.burnt.len()),
+        changes.last.account,
+        changes.last.transfer,
+        changes.last.expiry,
+        changes.balances_from,
+        changes.ids.from,
+    ])?;
+    Ok(())
+}

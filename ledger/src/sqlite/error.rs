@@ -1,0 +1,143 @@
+//! What can go wrong between the ledger and its file, and whose fault it is.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a file could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process (or handle of this one) has the file open for writing.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// There is no such file and it was not to be created.
+    #[error("{} does not exist", .0.display())]
+    NotFound(PathBuf),
+    /// An SQLite file of another program.
+    #[error("the file is not a ledger")]
+    NotALedger,
+    /// Written by a newer version of the ledger or of the application.
+    #[error("{what}: the file has version {found}, this program knows up to {known}; use a newer program")]
+    Newer {
+        /// What is newer.
+        what: String,
+        /// The version in the file.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// The file belongs to another application.
+    #[error("the file belongs to the application {found}, not {expected}")]
+    OtherApplication {
+        /// The name in the file.
+        found: String,
+        /// The name asked for.
+        expected: String,
+    },
+    /// The file contradicts itself; the text says where.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// SQLite would not give the durability that the ledger needs.
+    #[error("SQLite refused `{setting}`: it answered `{answer}`")]
+    Setting {
+        /// The pragma and its wanted value.
+        setting: &'static str,
+        /// What it was instead.
+        answer: String,
+    },
+    /// The operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// SQLite.
+    #[error("SQLite: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match damage(&error) {
+            Some(what) => Self::Damaged(what),
+            None => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged(what) => Self::Damaged(what),
+            ReadError::Sqlite(error) => error.into(),
+            ReadError::NotDurable => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// Why a read failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file contradicts itself; the text says where.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// Reads see only what is durable, and this state holds more: commit first.
+    #[error("the state holds changes that are not yet on disk")]
+    NotDurable,
+    /// SQLite.
+    #[error("SQLite: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        match damage(&error) {
+            Some(what) => Self::Damaged(what),
+            None => Self::Sqlite(error),
+        }
+    }
+}
+
+/// What of an SQLite error means that the file's bytes are wrong.
+fn damage(error: &rusqlite::Error) -> Option<String> {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.code, DatabaseCorrupt | NotADatabase) =>
+        {
+            Some(error.to_string())
+        }
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+/// Why a commit failed. In every case the file must be opened again: what the commit held is *unknown* to be on disk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The disk or SQLite failed; nobody can say whether the commit will be there after a restart.
+    #[error("the commit may or may not be on disk: {0}")]
+    Unknown(#[source] rusqlite::Error),
+    /// The application's part failed and nothing of the commit was written. The state in memory is ahead of the
+    /// file, so it has to be opened again.
+    #[error("the application's part of the commit failed, nothing was written: {0}")]
+    App(#[source] rusqlite::Error),
+    /// An earlier commit failed; nothing was tried.
+    #[error("an earlier commit failed: open the file again")]
+    Poisoned,
+    /// The changes do not follow the last commit.
+    #[error("commit {found} does not follow {expected}")]
+    OutOfOrder {
+        /// The sequence number of the changes.
+        found: u64,
+        /// The one that was due.
+        expected: u64,
+    },
+}

@@ -1,0 +1,134 @@
+//! Filling the state from the file: all accounts, then the newest events, which balances and ids on disk may lag.
+
+use rusqlite::Row;
+
+use super::balances::Sweep;
+use super::entry::{
+    SELECT_ENTRY, Slot, narrow, read_balances, read_entry, read_id_or_zero, read_number, read_timestamp,
+};
+use super::error::ReadError;
+use super::ids::{Ids, Runs};
+use super::lookup::Lookup;
+use super::open::LastCommit;
+use super::state::{Held, State};
+use crate::{Account, AccountFlags, AccountId, Code, LedgerCode, Timestamp, TransferId};
+
+/// The state after the last commit.
+pub(super) fn state(lookup: Lookup, last: &LastCommit, recent_events: usize) -> Result<State, ReadError> {
+    let mut state = State::new(lookup, last.seq, last.last, recent_events);
+    load_accounts(&mut state)?;
+    replay_balances(&mut state, last.balances_from)?;
+    replay_ids(&mut state, last.ids_from)?;
+    load_expiring(&mut state)?;
+    Ok(state)
+}
+
+fn load_accounts(state: &mut State) -> Result<(), ReadError> {
+    let mut statement = state.lookup.connection.prepare(
+        "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, a.user_data_64, a.user_data_32,
+            b.head, b.debits_pending, b.debits_posted, b.credits_pending, b.credits_posted, b.closed
+        FROM accounts a LEFT JOIN balances b ON b.n = a.n ORDER BY a.n",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let slot = Slot::from_number(number)?;
+        if slot.index() != state.accounts.len() {
+            return Err(ReadError::Damaged(format!(
+                "account number {} is missing",
+                state.accounts.len() + 1
+            )));
+        }
+        let held = read_held(row)
+            .map_err(|error| ReadError::Damaged(format!("account number {number}: {error}")))?;
+        if state.by_id.insert(held.account.id, slot).is_some() {
+            return Err(ReadError::Damaged(format!("account {} is there twice", held.account.id)));
+        }
+        state.accounts.push(held);
+    }
+    Ok(())
+}
+
+fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
+    let mut account = Account {
+        id: AccountId(read_id_or_zero(row, 1)?),
+        ledger: LedgerCode(row.get(2)?),
+        code: Code(row.get(3)?),
+        flags: AccountFlags(row.get(4)?),
+        timestamp: read_timestamp(row, 5)?,
+        user_data_128: read_id_or_zero(row, 6)?,
+        user_data_64: narrow(read_number(row, 7)?)?,
+        user_data_32: row.get(8)?,
+        ..Account::default()
+    };
+    let mut head = Timestamp::ZERO;
+    if row.get::<_, Option<i64>>(9)?.is_some() {
+        head = read_timestamp(row, 9)?;
+        read_balances(row, 10, row.get(14)?)?.put(&mut account);
+    }
+    Ok(Held { account, head })
+}
+
+/// Balances are what the newest event says.
+fn replay_balances(state: &mut State, from: Timestamp) -> Result<(), ReadError> {
+    state.sweep = Sweep::resume(from, state.last_event());
+    let mut statement = state
+        .lookup
+        .connection
+        .prepare(&format!("{SELECT_ENTRY}WHERE e.timestamp > ? ORDER BY e.timestamp"))?;
+    let mut rows = statement.query([from])?;
+    while let Some(row) = rows.next()? {
+        let entry = read_entry(row)?;
+        for (slot, balances) in [(entry.debit, &entry.after_debit), (entry.credit, &entry.after_credit)] {
+            state.sweep.mark(slot);
+            let held = &mut state.accounts[slot.index()];
+            if entry.timestamp() > held.head {
+                balances.put(&mut held.account);
+                held.head = entry.timestamp();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds the highest ids, and indexes again what the index lags.
+fn replay_ids(state: &mut State, from: Timestamp) -> Result<(), ReadError> {
+    let connection = &state.lookup.connection;
+    let max_of = |sql: &str, column: &str| -> Result<TransferId, ReadError> {
+        let mut statement = connection.prepare(&format!("SELECT {column} FROM {sql}"))?;
+        let mut rows = statement.query([])?;
+        Ok(TransferId(rows.next()?.map_or(Ok(0), |row| read_id_or_zero(row, 0))?))
+    };
+    // Runs finish before the watermark passes them, so the last one holds the highest id at its time.
+    let max_then = max_of("transfer_runs ORDER BY id DESC LIMIT 1", "last_id")?;
+    let scattered = max_of("transfer_ids ORDER BY id DESC LIMIT 1", "id")?;
+    let mut runs = Runs::resume(max_then, from);
+    let mut ids = Ids::resume(max_then, scattered);
+    let mut statement = connection.prepare(
+        "SELECT timestamp, id FROM events WHERE timestamp > ? AND id IS NOT NULL ORDER BY timestamp",
+    )?;
+    let mut rows = statement.query([from])?;
+    let mut done = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (at, id) = (read_timestamp(row, 0)?, TransferId(read_id_or_zero(row, 1)?));
+        runs.push(id, at, &mut done);
+        ids.insert(id, at);
+    }
+    drop(rows);
+    drop(statement);
+    state.runs = runs;
+    state.ids = ids;
+    Ok(())
+}
+
+fn load_expiring(state: &mut State) -> Result<(), ReadError> {
+    let mut statement = state
+        .lookup
+        .connection
+        .prepare("SELECT expires_at, timestamp FROM pendings WHERE status = 1 AND expires_at > 0")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        state.expiring.insert((read_timestamp(row, 0)?, read_timestamp(row, 1)?));
+    }
+    Ok(())
+}

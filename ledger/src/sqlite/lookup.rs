@@ -1,0 +1,87 @@
+//! What memory does not hold, read from the file: a read-only connection with one statement for each question.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::entry::{Entry, SELECT_ENTRY, read_entry, read_id_or_zero, read_timestamp};
+use super::error::ReadError;
+use crate::{Phase, Timestamp, TransferId};
+
+/// A connection that only reads, and sees what is committed.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub(super) connection: Connection,
+}
+
+/// Pages that a reading connection may hold, in KiB.
+const CACHE_KIB: i64 = 32 * 1024;
+
+impl Lookup {
+    pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection })
+    }
+
+    /// The event at that time.
+    pub(super) fn entry(&self, at: Timestamp) -> Result<Option<Entry>, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached(&format!("{SELECT_ENTRY}WHERE e.timestamp = ?"))?;
+        let mut rows = statement.query([at])?;
+        rows.next()?.map(read_entry).transpose()
+    }
+
+    /// Whether there is an event at that time.
+    pub(super) fn has_event(&self, at: Timestamp) -> Result<bool, ReadError> {
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM events WHERE timestamp = ?")?;
+        Ok(statement.exists([at])?)
+    }
+
+    /// What became of the pending transfer of that time.
+    pub(super) fn phase(&self, at: Timestamp) -> Result<Phase, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT status FROM pendings WHERE timestamp = ?")?;
+        let status: Option<u8> = statement.query_row([at], |row| row.get(0)).optional()?;
+        let status =
+            status.ok_or_else(|| ReadError::Damaged(format!("pending transfer {at} has no status")))?;
+        read_phase(status)
+            .ok_or_else(|| ReadError::Damaged(format!("pending transfer {at}: status {status}")))
+    }
+
+    /// The time of the transfer with this id; 0 if the id is burnt.
+    pub(super) fn transfer_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
+        let key = id.0.to_be_bytes();
+        let mut statement =
+            self.connection.prepare_cached("SELECT timestamp FROM transfer_ids WHERE id = ?")?;
+        let mut rows = statement.query([key])?;
+        if let Some(row) = rows.next()? {
+            return Ok(Some(read_timestamp(row, 0)?));
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT first, last, last_id FROM transfer_runs WHERE id <= ? ORDER BY id DESC LIMIT 1",
+        )?;
+        let mut rows = statement.query([key])?;
+        let Some(run) = rows.next()? else { return Ok(None) };
+        let (first, last) = (read_timestamp(run, 0)?, read_timestamp(run, 1)?);
+        if read_id_or_zero(run, 2)? < id.0 {
+            return Ok(None);
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT timestamp FROM events WHERE timestamp BETWEEN ? AND ? AND id = ?")?;
+        let mut rows = statement.query((first, last, key))?;
+        rows.next()?.map(|row| read_timestamp(row, 0)).transpose()
+    }
+}
+
+/// The phase of a status in `pendings`.
+pub(super) fn read_phase(status: u8) -> Option<Phase> {
+    [Phase::Pending, Phase::Posted, Phase::Voided, Phase::Expired]
+        .into_iter()
+        .find(|phase| *phase as u8 == status)
+}

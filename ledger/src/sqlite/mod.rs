@@ -1,0 +1,27 @@
+//! The ledger in one SQLite file. How it is laid out and why: `docs/storage.md`.
+
+mod balances;
+mod changes;
+mod disk;
+mod entry;
+mod error;
+mod hasher;
+mod ids;
+mod load;
+mod lock;
+mod lookup;
+mod number;
+mod open;
+mod reads;
+mod rows;
+mod schema;
+mod state;
+mod write;
+
+pub use changes::Changes;
+pub use disk::{Commit, Disk};
+pub use entry::Slot;
+pub use error::{CommitError, OpenError, ReadError};
+pub use open::{Options, open};
+pub use schema::AppSchema;
+pub use state::{Savepoint, State};

@@ -1,0 +1,138 @@
+//! Opening a file: settings, schema, and bringing memory up to what the file says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+
+use super::changes::chain;
+use super::disk::{Commit, Disk};
+use super::error::OpenError;
+use super::load;
+use super::lock::Ownership;
+use super::lookup::Lookup;
+use super::schema::{self, AppSchema};
+use super::state::State;
+use crate::{CommitSeq, Last, Timestamp};
+
+/// How a file is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Create the file if it does not exist.
+    pub create: bool,
+    /// The application's own tables.
+    pub app: Option<AppSchema>,
+    /// How many of the newest events memory holds (about 300 bytes each), so that repeats and second phases of
+    /// recent transfers need no disk.
+    pub recent_events: usize,
+    /// Pages of the file that the writing connection holds, in KiB.
+    pub cache_kib: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { create: true, app: None, recent_events: 1 << 17, cache_kib: 64 * 1024 }
+    }
+}
+
+/// What the last row of `commits` says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LastCommit {
+    pub(super) seq: CommitSeq,
+    pub(super) hash: [u8; 32],
+    pub(super) last: Last,
+    pub(super) balances_from: Timestamp,
+    pub(super) ids_from: Timestamp,
+}
+
+/// Opens a ledger's file for writing, or creates it.
+///
+/// # Errors
+/// See [`OpenError`]; among others when another process has it open for writing.
+pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), OpenError> {
+    let path = path.as_ref();
+    if !options.create && !path.exists() {
+        return Err(OpenError::NotFound(path.to_path_buf()));
+    }
+    let ownership = Ownership::take(path)?;
+    let mut connection = connect(path, &options)?;
+    prepare_schema(&mut connection, options.app.as_ref())?;
+    let last = last_commit(&connection)?;
+    let lookup = Lookup::open(path)?;
+    let state = load::state(lookup, &last, options.recent_events)?;
+    let commit = Commit { seq: last.seq, hash: last.hash };
+    Ok((state, Disk::new(connection, PathBuf::from(path), commit, ownership)))
+}
+
+fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?; // A reader may hold the log for a moment.
+    connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::Setting { setting: "journal_mode = WAL", answer: mode });
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+    if synchronous != 2 {
+        return Err(OpenError::Setting { setting: "synchronous = FULL", answer: synchronous.to_string() });
+    }
+    // The log is copied when we say so, and its file is kept: writing over it is cheaper than making it grow.
+    let _: i64 = connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |row| row.get(0))?;
+    let _: i64 = connection.query_row("PRAGMA journal_size_limit = -1", [], |row| row.get(0))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn prepare_schema(connection: &mut Connection, app: Option<&AppSchema>) -> Result<(), OpenError> {
+    let is_empty = schema::is_empty(connection)?;
+    if !is_empty {
+        schema::check_format(connection)?;
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if is_empty {
+        schema::create(&tx, app)?;
+    } else {
+        schema::migrate(&tx, app)?;
+    }
+    Ok(tx.commit()?)
+}
+
+/// Reads the last commit and checks that it follows the one before.
+pub(super) fn last_commit(connection: &Connection) -> Result<LastCommit, OpenError> {
+    let mut statement = connection.prepare(
+        "SELECT seq, hash, content, app, last_account, last_transfer, last_expiry, balances_from, ids_from,
+            coalesce((SELECT p.hash FROM commits p WHERE p.seq = c.seq - 1), zeroblob(32))
+        FROM commits c ORDER BY seq DESC LIMIT 1",
+    )?;
+    let found = statement
+        .query_row([], |row| {
+            let last = LastCommit {
+                seq: row.get(0)?,
+                hash: row.get(1)?,
+                last: Last { account: row.get(4)?, transfer: row.get(5)?, expiry: row.get(6)? },
+                balances_from: row.get(7)?,
+                ids_from: row.get(8)?,
+            };
+            Ok((
+                last,
+                row.get::<_, [u8; 32]>(2)?,
+                row.get::<_, Option<[u8; 32]>>(3)?,
+                row.get::<_, [u8; 32]>(9)?,
+            ))
+        })
+        .optional()?;
+    let Some((last, content, app, previous)) = found else { return Ok(LastCommit::default()) };
+    if chain(&previous, last.seq, &content, app.as_ref()) != last.hash {
+        return Err(OpenError::Damaged(format!(
+            "commit {}: its hash does not follow from the one before",
+            last.seq
+        )));
+    }
+    Ok(last)
+}

@@ -1,0 +1,131 @@
+//! The store on SQLite against the one in memory: same batches, same results, same reads, across reopenings.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::Workload;
+use hundi_ledger::sqlite::{self, Disk, Options, State};
+use hundi_ledger::{
+    AccountFilter, ChangeEventsFilter, MemoryStore, QueryFilter, Reads, Store, Timestamp, engine,
+};
+
+fn open(path: &std::path::Path, recent_events: usize) -> (State, Disk) {
+    sqlite::open(path, Options { recent_events, ..Options::default() }).unwrap()
+}
+
+fn compare_reads(memory: &MemoryStore, state: &State, workload: &mut Workload) {
+    assert_eq!(memory.last(), state.last());
+    let accounts = workload.all_account_ids();
+    assert_eq!(memory.lookup_accounts(&accounts).unwrap(), state.lookup_accounts(&accounts).unwrap());
+    let transfers = workload.all_transfer_ids();
+    assert_eq!(memory.lookup_transfers(&transfers).unwrap(), state.lookup_transfers(&transfers).unwrap());
+    let all = ChangeEventsFilter::all(u32::MAX);
+    assert_eq!(memory.get_change_events(&all).unwrap(), state.get_change_events(&all).unwrap());
+    for _ in 0..20 {
+        let filter: AccountFilter = workload.account_filter();
+        assert_eq!(
+            memory.get_account_transfers(&filter).unwrap(),
+            state.get_account_transfers(&filter).unwrap(),
+            "{filter:?}"
+        );
+        assert_eq!(
+            memory.get_account_balances(&filter).unwrap(),
+            state.get_account_balances(&filter).unwrap(),
+            "{filter:?}"
+        );
+        let filter: QueryFilter = workload.query_filter();
+        assert_eq!(
+            memory.query_transfers(&filter).unwrap(),
+            state.query_transfers(&filter).unwrap(),
+            "{filter:?}"
+        );
+        assert_eq!(
+            memory.query_accounts(&filter).unwrap(),
+            state.query_accounts(&filter).unwrap(),
+            "{filter:?}"
+        );
+    }
+}
+
+/// Runs the same batch on both and compares the results.
+fn run_both(memory: &mut MemoryStore, state: &mut State, workload: &mut Workload) {
+    let now = Timestamp(workload.tick());
+    match workload.below(10) {
+        0 | 1 => {
+            let batch = workload.accounts();
+            let time = engine::next_time(memory.last(), now, batch.len());
+            assert_eq!(
+                engine::create_accounts(memory, time, &batch).unwrap(),
+                engine::create_accounts(state, time, &batch).unwrap()
+            );
+        }
+        2 => {
+            let time = engine::next_time(memory.last(), now, 64);
+            if memory.last().any() < time {
+                assert_eq!(engine::expire(memory, time).unwrap(), engine::expire(state, time).unwrap());
+            }
+        }
+        _ => {
+            let batch = workload.transfers(memory.last());
+            let time = engine::next_time(memory.last(), now, batch.len());
+            assert_eq!(
+                engine::create_transfers(memory, time, &batch).unwrap(),
+                engine::create_transfers(state, time, &batch).unwrap(),
+                "{batch:?}"
+            );
+        }
+    }
+}
+
+fn check(seed: u64, recent_events: usize) {
+    println!("replay: seed {seed}, recent_events {recent_events}");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let mut workload = Workload::new(seed);
+    let mut memory = MemoryStore::new();
+    let (mut state, mut disk) = open(&path, recent_events);
+    for round in 0..120 {
+        for _ in 0..=workload.below(3) {
+            run_both(&mut memory, &mut state, &mut workload);
+        }
+        let changes = state.take_changes();
+        // The next batch runs before the last one is durable.
+        if workload.below(2) == 0 {
+            run_both(&mut memory, &mut state, &mut workload);
+        }
+        let commit = disk.commit(changes, |_| Ok(Vec::new())).unwrap();
+        state.handle_durable(commit.seq);
+        if workload.below(12) == 0 {
+            let commit = disk.commit(state.take_changes(), |_| Ok(b"app".to_vec())).unwrap();
+            state.handle_durable(commit.seq);
+            compare_reads(&memory, &state, &mut workload);
+            drop((state, disk));
+            (state, disk) = open(&path, recent_events);
+            assert_eq!(disk.last_commit().seq, commit.seq, "round {round}");
+            compare_reads(&memory, &state, &mut workload);
+        }
+    }
+}
+
+#[test]
+fn agrees_with_memory_when_all_is_cached() {
+    (0..8).for_each(|seed| check(seed, 1 << 17));
+}
+
+#[test]
+fn agrees_with_memory_when_nothing_is_cached() {
+    (100..108).for_each(|seed| check(seed, 0));
+}
+
+#[test]
+fn a_second_writer_is_refused_and_readers_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let (_state, _disk) = open(&path, 0);
+    let refused = sqlite::open(&path, Options::default()).unwrap_err().to_string();
+    assert!(refused.ends_with("ledger.db is in use by another process"), "{refused}");
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let accounts: i64 = reader.query_row("SELECT count(*) FROM v_accounts", [], |row| row.get(0)).unwrap();
+    assert_eq!(accounts, 0);
+}
