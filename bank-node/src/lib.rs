@@ -1,1 +1,19 @@
 //! A bank: the participant of the commit protocol, and the process around it.
+//!
+//! [`Participant`] is the pure core, the same code in production and in the model checker. [`Books`] is what it
+//! keeps, in memory ([`MemoryBooks`]) or in one SQLite file.
+
+mod books;
+mod flaw;
+mod memory_books;
+mod outbox;
+mod participant;
+
+pub use books::{
+    Books, Customer, OwnAccount, Payment, Step, customer_account_id, ledger_code, transfer_id,
+    transfer_user_data,
+};
+pub use flaw::{Flaw, Flaws, Sound};
+pub use memory_books::MemoryBooks;
+pub use outbox::Outbox;
+pub use participant::{AccountAnswer, AccountRefusal, AccountRequest, Effect, Fault, Participant, Policy};

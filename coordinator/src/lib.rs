@@ -1,1 +1,9 @@
 //! The courier of orders and votes, and the process around it.
+//!
+//! [`Courier`] is the pure core, the same code in production and in the model checker.
+
+mod courier;
+mod flaw;
+
+pub use courier::{Caller, CommitOrder, Courier, Declined, Effect, Policy, Progress};
+pub use flaw::{Flaw, Flaws, Sound};

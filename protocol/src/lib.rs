@@ -31,4 +31,4 @@ pub use order::{
 pub use role::{BadPeer, Peer, Role, allowed};
 pub use signed::{BadProof, Directory, Signed, Signer, Statement, Verified, Verifier};
 pub use value::{BadValue, Currency, Digest, Minor, OrderId, UnixMillis};
-pub use vote::{Ack, Decision, DoubleVote, Outcome, Reason, Vote, outcome};
+pub use vote::{Ack, Decision, DoubleVote, Outcome, Reason, Vote, outcome, outcome_if_yes};

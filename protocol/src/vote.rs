@@ -241,14 +241,24 @@ impl fmt::Display for Outcome {
 /// (R12): it takes a bank that voted both ways to have both, and the loss is that bank's.
 /// Votes on other payments, or of banks that the order does not name, count for nothing.
 pub fn outcome<'a>(order: &Order, votes: impl IntoIterator<Item = &'a Verified<Vote>>) -> Option<Outcome> {
-    let mut yes = 0u32; // One bit per bank: an order names at most 16.
+    outcome_if_yes(order, None, votes)
+}
+
+/// [`outcome`] if `own` votes YES: for a bank that need not be shown its own vote.
+pub fn outcome_if_yes<'a>(
+    order: &Order,
+    own: Option<&BankName>,
+    votes: impl IntoIterator<Item = &'a Verified<Vote>>,
+) -> Option<Outcome> {
+    let place = |bank: &BankName| order.banks().binary_search(bank).ok();
+    let mut yes = own.and_then(place).map_or(0u32, |bank| 1 << bank); // One bit per bank: an order names at most 16.
     let mut no = false;
     for vote in votes {
         let vote = vote.statement();
         if vote.payment != order.digest() {
             continue;
         }
-        let Ok(bank) = order.banks().binary_search(&vote.bank) else { continue };
+        let Some(bank) = place(&vote.bank) else { continue };
         match vote.decision {
             Decision::Yes => yes |= 1 << bank,
             Decision::No(_) => no = true,

@@ -1,0 +1,93 @@
+//! In doubt, a bank asks the other banks itself: nobody waits for a coordinator (R5).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hundi_protocol::{BankName, Digest, Outcome, UnixMillis};
+
+use super::{Effect, Fault, Participant, Policy};
+use crate::books::Books;
+use crate::flaw::{Flaw, Flaws};
+
+/// When to ask about each payment in doubt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Doubts {
+    due: BTreeSet<(UnixMillis, Digest)>,
+    /// When it is due, and how long to wait after that.
+    waits: BTreeMap<Digest, (UnixMillis, u64)>,
+}
+
+impl Doubts {
+    /// After a restart everything in doubt is due at once: how long it has waited is not known.
+    pub(super) fn after_restart(open: Vec<Digest>, policy: Policy) -> Self {
+        let mut doubts = Doubts::default();
+        for digest in open {
+            doubts.set(digest, UnixMillis(0), policy.doubt_after_ms);
+        }
+        doubts
+    }
+
+    pub(super) fn insert(&mut self, digest: Digest, now: UnixMillis, policy: Policy) {
+        self.set(digest, UnixMillis(now.0 + policy.doubt_after_ms), policy.doubt_after_ms);
+    }
+
+    pub(super) fn remove(&mut self, digest: &Digest) {
+        if let Some((at, _)) = self.waits.remove(digest) {
+            self.due.remove(&(at, *digest));
+        }
+    }
+
+    fn set(&mut self, digest: Digest, at: UnixMillis, wait_ms: u64) {
+        self.remove(&digest);
+        self.waits.insert(digest, (at, wait_ms));
+        self.due.insert((at, digest));
+    }
+
+    /// The payments to ask about now; each waits longer until its next turn.
+    fn take_due(&mut self, now: UnixMillis, policy: Policy) -> Vec<Digest> {
+        let due: Vec<Digest> =
+            self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, digest)| *digest).collect();
+        for digest in &due {
+            let (_, wait_ms) = self.waits[digest];
+            let longer_ms = wait_ms.saturating_mul(2).min(policy.doubt_again_max_ms);
+            self.set(*digest, UnixMillis(now.0.saturating_add(wait_ms)), longer_ms);
+        }
+        due
+    }
+}
+
+impl<B: Books, F: Flaws> Participant<B, F> {
+    /// Time has passed.
+    ///
+    /// # Errors
+    /// A [`Fault`] of this node itself; it must stop.
+    pub fn handle_time(&mut self, now: UnixMillis) -> Result<(), Fault<B::Error>> {
+        for digest in self.doubts.take_due(now, self.policy) {
+            let Some(payment) = self.books.recent_payment(&digest).cloned() else { continue };
+            let expired = now >= payment.order.expires_at();
+            if self.flaws.has(Flaw::VoidWithoutProof) || (expired && self.flaws.has(Flaw::ExpireYes)) {
+                self.settle(now, &payment, Outcome::Abort)?;
+                continue;
+            }
+            for bank in self.silent_banks(&payment.order) {
+                self.outbox.push(Effect::Resolve { to: bank, order: Arc::clone(&payment.order) });
+            }
+        }
+        Ok(())
+    }
+
+    /// When [`handle_time`](Self::handle_time) next has something to do.
+    pub fn next_time(&self) -> Option<UnixMillis> {
+        self.doubts.due.first().map(|(at, _)| *at)
+    }
+
+    /// The other banks that `order` names and whose vote is not here.
+    fn silent_banks(&self, order: &hundi_protocol::Order) -> Vec<BankName> {
+        let heard = |bank: &BankName| {
+            self.gathered
+                .get(&order.digest())
+                .is_some_and(|votes| votes.iter().any(|vote| &vote.statement().bank == bank))
+        };
+        order.banks().iter().filter(|bank| **bank != self.bank && !heard(bank)).cloned().collect()
+    }
+}
