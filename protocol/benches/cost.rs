@@ -59,10 +59,11 @@ fn main() {
             alpha.sign_own(votes[..size].to_vec())
         });
     }
+    let directory = verifier().directory().clone();
     for size in [1, 16, 128, 512] {
         let signed = alpha.sign_batch(votes[..size].to_vec());
         measure(&format!("verify a vote of a new batch of {size}"), size, || {
-            let mut verifier = verifier();
+            let mut verifier = Verifier::new(directory.clone());
             for vote in &signed {
                 black_box(verifier.verify(vote.clone()).unwrap());
             }

@@ -116,6 +116,7 @@ pub struct UncheckedCertificate {
     #[serde(with = "crate::order::shared")]
     pub order: Arc<Order>,
     /// The votes.
+    #[serde(with = "crate::wire::votes")]
     pub votes: Vec<Signed<Vote>>,
 }
 
@@ -126,9 +127,6 @@ pub enum BadCertificate {
     /// Not the bytes of a certificate.
     #[error("not a certificate")]
     Malformed,
-    /// More votes than an order can have.
-    #[error("a certificate has at most {VOTES_MAX} votes, this one has {0}")]
-    TooManyVotes(usize),
     /// One of the votes.
     #[error(transparent)]
     BadProof(#[from] BadProof),
@@ -143,9 +141,6 @@ impl UncheckedCertificate {
     /// # Errors
     /// [`BadCertificate`].
     pub fn check(self, verifier: &mut Verifier) -> Result<Certificate, BadCertificate> {
-        if self.votes.len() > VOTES_MAX {
-            return Err(BadCertificate::TooManyVotes(self.votes.len()));
-        }
         let votes: Vec<_> =
             self.votes.into_iter().map(|vote| verifier.verify(vote)).collect::<Result<_, _>>()?;
         Certificate::new(self.order, &votes).ok_or(BadCertificate::ProvesNothing)

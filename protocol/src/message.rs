@@ -27,7 +27,8 @@ pub enum Message {
         /// The order.
         #[serde(with = "crate::order::shared")]
         order: Arc<Order>,
-        /// Votes that are known already; the payer's bank, asked last, gets all the others.
+        /// Votes that are known already; the payer's bank, asked last, gets all the others. At most [`crate::VOTES_MAX`].
+        #[serde(with = "crate::wire::votes")]
         votes: Vec<Signed<Vote>>,
     },
     /// Bank → whoever asked.
@@ -139,6 +140,7 @@ pub enum PaymentStatus {
     /// Under way, with the votes known so far.
     InFlight {
         /// In no order.
+        #[serde(with = "crate::wire::votes")]
         votes: Vec<Signed<Vote>>,
     },
     /// Ended.

@@ -139,3 +139,11 @@ pub fn allowed(from: Role, to: Role, kind: Kind) -> bool {
     };
     kinds.contains(&kind)
 }
+
+/// Whether this node may send that one a message of this kind: [`allowed`], and an operator only to the bank of its name.
+#[must_use]
+pub fn may_send(from: &Peer, to: &Peer, kind: Kind) -> bool {
+    let operates = from.role == Role::Operator || to.role == Role::Operator;
+    let to_own_bank = !operates || from.name == to.name || !matches!(kind, Kind::Admin | Kind::AdminReply);
+    allowed(from.role, to.role, kind) && to_own_bank
+}

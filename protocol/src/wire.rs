@@ -89,3 +89,40 @@ pub(crate) mod path {
         if d.is_human_readable() { d.deserialize_str(Path) } else { d.deserialize_bytes(Path) }
     }
 }
+
+/// Serde for the votes beside an order: a list that is refused when it is longer than any order's can be.
+pub(crate) mod votes {
+    use std::fmt;
+
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serialize, Serializer};
+
+    use crate::certificate::VOTES_MAX;
+    use crate::signed::Signed;
+    use crate::vote::Vote;
+
+    pub(crate) fn serialize<S: Serializer>(votes: &[Signed<Vote>], s: S) -> Result<S::Ok, S::Error> {
+        votes.serialize(s)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Signed<Vote>>, D::Error> {
+        struct Votes;
+        impl<'de> Visitor<'de> for Votes {
+            type Value = Vec<Signed<Vote>>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {VOTES_MAX} votes")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut votes = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(VOTES_MAX));
+                while let Some(vote) = seq.next_element()? {
+                    if votes.len() == VOTES_MAX {
+                        return Err(A::Error::invalid_length(votes.len() + 1, &self));
+                    }
+                    votes.push(vote);
+                }
+                Ok(votes)
+            }
+        }
+        d.deserialize_seq(Votes)
+    }
+}
