@@ -8,6 +8,7 @@ mod flaw;
 mod memory_books;
 mod outbox;
 mod participant;
+mod record;
 
 pub use books::{
     Books, Customer, OwnAccount, Payment, Step, customer_account_id, ledger_code, transfer_id,
@@ -17,3 +18,4 @@ pub use flaw::{Flaw, Flaws, Sound};
 pub use memory_books::MemoryBooks;
 pub use outbox::Outbox;
 pub use participant::{AccountAnswer, AccountRefusal, AccountRequest, Effect, Fault, Participant, Policy};
+pub use record::{AccountRecord, BankRecord, CustomerRecord, EntryRecord, PaymentRecord};

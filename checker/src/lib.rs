@@ -1,1 +1,3 @@
 //! The model checker: every crash, loss and reordering over the state machines that run in production.
+
+pub mod audit;
