@@ -96,9 +96,9 @@ pub fn ledger_code(currency: Currency) -> LedgerCode {
 /// the participant must then not be used again: what it holds is no longer known to match the disk.
 pub trait Books {
     /// The ledger inside.
-    type Ledger: Store<Error = Self::Error>;
+    type Ledger: Store;
     /// A failed read or write.
-    type Error: std::error::Error;
+    type Error: std::error::Error + From<<Self::Ledger as Store>::Error>;
 
     /// The ledger.
     fn ledger(&mut self) -> &mut Self::Ledger;

@@ -9,6 +9,7 @@ mod memory_books;
 mod outbox;
 mod participant;
 mod record;
+mod sqlite_books;
 
 pub use books::{
     Books, Customer, OwnAccount, Payment, Step, customer_account_id, ledger_code, transfer_id,
@@ -19,3 +20,4 @@ pub use memory_books::MemoryBooks;
 pub use outbox::Outbox;
 pub use participant::{AccountAnswer, AccountRefusal, AccountRequest, Effect, Fault, Participant, Policy};
 pub use record::{AccountRecord, BankRecord, CustomerRecord, EntryRecord, PaymentRecord};
+pub use sqlite_books::{BANK_SCHEMA, BankDisk, BooksError, SqliteBooks, WriteSet};

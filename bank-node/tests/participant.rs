@@ -1,4 +1,5 @@
 //! Two participants and no courier: each input by hand, over books in memory.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

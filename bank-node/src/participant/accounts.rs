@@ -6,7 +6,7 @@ use hundi_ledger::{
 };
 use hundi_protocol::{AccountName, Currency, Minor, PublicKey, UnixMillis};
 
-use super::{Effect, Fault, Participant};
+use super::{Effect, Fault, Participant, ledger_failed};
 use crate::books::{Books, Customer, OwnAccount, customer_account_id, ledger_code};
 use crate::flaw::{Flaw, Flaws};
 
@@ -134,7 +134,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         }
         accounts.push(account(id, currency, CUSTOMER, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS));
         let at = self.next_timestamp(now, accounts.len());
-        let results = engine::create_accounts(self.books.ledger(), at, &accounts)?;
+        let results =
+            engine::create_accounts(self.books.ledger(), at, &accounts).map_err(ledger_failed::<B>)?;
         assert!(
             results.iter().all(|result| result.status == CreateAccountStatus::Created),
             "account ids are handed out once: {results:?}"
@@ -212,7 +213,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
     /// An account as it stands in the ledger.
     pub(super) fn ledger_account(&mut self, id: AccountId) -> Result<Option<Account>, Fault<B::Error>> {
         let ledger = self.books.ledger();
-        Ok(ledger.find_account(id)?.map(|slot| *ledger.account(slot)))
+        let slot = ledger.find_account(id).map_err(ledger_failed::<B>)?;
+        Ok(slot.map(|slot| *ledger.account(slot)))
     }
 }
 

@@ -200,7 +200,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         transfers: &[Transfer],
     ) -> Result<Vec<CreateTransferResult>, Fault<B::Error>> {
         let at = self.next_timestamp(now, transfers.len());
-        let results = engine::create_transfers(self.books.ledger(), at, transfers)?;
+        let results =
+            engine::create_transfers(self.books.ledger(), at, transfers).map_err(ledger_failed::<B>)?;
         self.outbox.record();
         Ok(results)
     }
@@ -210,6 +211,11 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         let above_last = Store::last(self.books.ledger()).any().0 + events as u64;
         Timestamp(above_last.max(now.0.saturating_mul(1_000_000)))
     }
+}
+
+/// The ledger inside the books could not be read.
+fn ledger_failed<B: Books>(error: <B::Ledger as Store>::Error) -> Fault<B::Error> {
+    Fault::Store(error.into())
 }
 
 /// The legs of an order at one bank, with their places in the order.

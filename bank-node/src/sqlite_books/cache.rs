@@ -1,0 +1,120 @@
+//! Payments at hand: all in doubt, all not yet on disk, and the latest settled ones.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use hundi_ledger::CommitSeq;
+use hundi_protocol::{Decision, Digest, OrderId, Outcome, UnixMillis, Verified, Vote};
+
+use crate::books::Payment;
+
+/// How many settled payments are kept at hand.
+const SETTLED_MAX: usize = 65_536;
+
+type Key = (OrderId, Digest);
+
+/// Order ids rise with time, so a payment that is new is above all that were let go: it needs no look on disk.
+#[derive(Debug)]
+pub(super) struct Cache {
+    payments: BTreeMap<Key, Payment>,
+    orders: HashMap<Digest, OrderId>,
+    /// Settled payments in the order of settling, with the commit that holds them.
+    settled: VecDeque<(CommitSeq, Key)>,
+    in_doubt: BTreeMap<Key, ()>,
+    durable: CommitSeq,
+    /// Everything on disk and not in this cache has an order id at or below this.
+    let_go: Option<OrderId>,
+}
+
+impl Cache {
+    pub(super) fn new(newest_on_disk: Option<OrderId>) -> Self {
+        Cache {
+            payments: BTreeMap::new(),
+            orders: HashMap::new(),
+            settled: VecDeque::new(),
+            in_doubt: BTreeMap::new(),
+            durable: CommitSeq(0),
+            let_go: newest_on_disk,
+        }
+    }
+
+    pub(super) fn get(&self, order_id: OrderId, digest: &Digest) -> Option<&Payment> {
+        self.payments.get(&(order_id, *digest))
+    }
+
+    pub(super) fn by_digest(&self, digest: &Digest) -> Option<&Payment> {
+        self.get(*self.orders.get(digest)?, digest)
+    }
+
+    pub(super) fn of_order(&self, order_id: OrderId) -> impl Iterator<Item = &Payment> {
+        let all = (order_id, Digest([0; 32]))..=(order_id, Digest([0xff; 32]));
+        self.payments.range(all).map(|(_, payment)| payment)
+    }
+
+    pub(super) fn in_doubt(&self) -> impl Iterator<Item = &Payment> {
+        self.in_doubt.keys().map(|key| &self.payments[key])
+    }
+
+    /// Whether a payment with this order id that is not here can be on disk.
+    pub(super) fn may_be_on_disk(&self, order_id: OrderId) -> bool {
+        self.let_go.is_some_and(|let_go| order_id <= let_go)
+    }
+
+    pub(super) fn insert(&mut self, payment: Payment, seq: CommitSeq) {
+        let key = (payment.order.id(), payment.order.digest());
+        match payment.is_open() {
+            true => drop(self.in_doubt.insert(key, ())),
+            false => self.settled.push_back((seq, key)),
+        }
+        self.orders.insert(key.1, key.0);
+        self.payments.insert(key, payment);
+    }
+
+    /// Takes note of an outcome. A payment that was let go (R12: settled the other way before) stays on disk.
+    pub(super) fn settle(
+        &mut self,
+        order_id: OrderId,
+        digest: &Digest,
+        outcome: Outcome,
+        evidence: Vec<Verified<Vote>>,
+        seq: CommitSeq,
+    ) {
+        let key = (order_id, *digest);
+        self.in_doubt.remove(&key);
+        if let Some(payment) = self.payments.get_mut(&key) {
+            payment.settled = Some(outcome);
+            payment.evidence = evidence;
+            self.settled.push_back((seq, key));
+        }
+    }
+
+    /// Lets go the oldest settled payments that are on disk.
+    pub(super) fn handle_durable(&mut self, seq: CommitSeq) {
+        self.durable = seq;
+        while self.settled.len() > SETTLED_MAX
+            && let Some((written, key)) = self.settled.front().copied()
+            && written <= self.durable
+        {
+            self.settled.pop_front();
+            self.remove(&key);
+            self.let_go = self.let_go.max(Some(key.0));
+        }
+    }
+
+    /// Forgets refusals at or below the floor (R7).
+    pub(super) fn drop_refusals(&mut self, upto: UnixMillis) {
+        let dropped: Vec<Key> = self
+            .payments
+            .iter()
+            .filter(|(_, payment)| payment.order.expires_at() <= upto && payment.decision != Decision::Yes)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in dropped {
+            self.remove(&key);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.payments.remove(key);
+        self.orders.remove(&key.1);
+    }
+}

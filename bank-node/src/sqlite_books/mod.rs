@@ -1,0 +1,270 @@
+//! A bank's books in one SQLite file: ledger, votes and customers together, so that one transaction covers
+//! them (R2).
+//!
+//! [`SqliteBooks`] executes in memory and collects what is to be written; [`BankDisk`] writes it, on another
+//! thread, in one transaction; [`SqliteBooks::handle_durable`] then lets the cache forget.
+
+mod cache;
+mod reader;
+mod rows;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hundi_ledger::CommitSeq;
+use hundi_ledger::sqlite::{self, Changes, Commit, CommitError, Disk, OpenError, Options, ReadError, State};
+use hundi_protocol::{
+    AccountName, BadProof, Currency, Digest, DoubleVote, MalformedOrder, Order, OrderId, Outcome, UnixMillis,
+    Verified, Verifier, Vote,
+};
+
+use crate::books::{Books, Customer, Payment};
+use cache::Cache;
+use reader::Reader;
+use rows::Row;
+pub use schema::BANK_SCHEMA;
+
+/// Why a bank's books cannot be opened or read. A node that meets it must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum BooksError {
+    /// The ledger's part could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The ledger's part could not be read.
+    #[error(transparent)]
+    Ledger(#[from] ReadError),
+    /// SQLite could not read the bank's tables.
+    #[error("reading the bank's file: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that this program did not write so.
+    #[error("damaged row in table {table}: {what}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl BooksError {
+    fn damaged(table: &'static str, what: impl std::fmt::Display) -> Self {
+        BooksError::Damaged { table, what: what.to_string() }
+    }
+}
+
+impl From<MalformedOrder> for BooksError {
+    fn from(error: MalformedOrder) -> Self {
+        BooksError::damaged("payments", error)
+    }
+}
+
+impl From<BadProof> for BooksError {
+    fn from(error: BadProof) -> Self {
+        BooksError::damaged("payments", error)
+    }
+}
+
+/// Everything that one commit of a bank writes.
+#[derive(Debug)]
+pub struct WriteSet {
+    changes: Changes,
+    rows: Vec<Row>,
+}
+
+impl WriteSet {
+    /// The commit that this will be.
+    pub fn seq(&self) -> CommitSeq {
+        self.changes.seq()
+    }
+}
+
+/// The one writer of a bank's file.
+#[derive(Debug)]
+pub struct BankDisk(Disk);
+
+impl BankDisk {
+    /// Writes a set in one transaction and syncs it.
+    ///
+    /// # Errors
+    /// A failed write or sync is final: nobody knows what is on disk until the file is opened again.
+    pub fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
+        let seq = set.changes.seq();
+        self.0.commit(set.changes, |tx| rows::write(tx, seq, &set.rows))
+    }
+
+    /// The ledger's disk, for checkpoints and backups.
+    pub fn ledger(&mut self) -> &mut Disk {
+        &mut self.0
+    }
+}
+
+/// A bank's books over its file. See the [module](self).
+#[derive(Debug)]
+pub struct SqliteBooks {
+    ledger: State,
+    customers: BTreeMap<AccountName, Customer>,
+    cache: Cache,
+    reader: Reader,
+    floor: UnixMillis,
+    last_commit: CommitSeq,
+    rows: Vec<Row>,
+    currencies: Vec<Currency>,
+}
+
+impl SqliteBooks {
+    /// Opens or creates a bank's file. `verifier` checks the votes that are read back.
+    ///
+    /// # Errors
+    /// [`BooksError`]: the file is in use by another process, damaged, of another version, or not readable.
+    pub fn open(path: &Path, verifier: Verifier) -> Result<(Self, BankDisk), BooksError> {
+        let options = Options { app: Some(BANK_SCHEMA), ..Options::default() };
+        let (ledger, disk) = sqlite::open(path, options)?;
+        let mut reader = Reader::open(path, verifier)?;
+        let customers = reader.customers()?;
+        let mut currencies: Vec<Currency> = customers.values().map(|customer| customer.currency).collect();
+        currencies.sort();
+        currencies.dedup();
+        let mut cache = Cache::new(reader.newest_order_id()?);
+        for payment in reader.in_doubt()? {
+            cache.insert(payment, CommitSeq(0));
+        }
+        let floor = reader.floor()?;
+        let last_commit = ledger.taken();
+        let rows = Vec::new();
+        Ok((
+            SqliteBooks { ledger, customers, cache, reader, floor, last_commit, rows, currencies },
+            BankDisk(disk),
+        ))
+    }
+
+    /// Takes what was recorded since the last call, for [`BankDisk::commit`].
+    pub fn take_changes(&mut self) -> WriteSet {
+        let changes = self.ledger.take_changes();
+        self.last_commit = changes.seq();
+        WriteSet { changes, rows: std::mem::take(&mut self.rows) }
+    }
+
+    /// The disk has every commit up to `seq`: the cache may forget what is settled.
+    pub fn handle_durable(&mut self, seq: CommitSeq) {
+        self.ledger.handle_durable(seq);
+        self.cache.handle_durable(seq);
+    }
+
+    /// The ledger, to look at.
+    pub fn ledger_ref(&self) -> &State {
+        &self.ledger
+    }
+
+    /// Customers by name.
+    pub fn customers(&self) -> &BTreeMap<AccountName, Customer> {
+        &self.customers
+    }
+
+    /// How many payments are in doubt.
+    pub fn in_doubt(&self) -> impl Iterator<Item = &Payment> {
+        self.cache.in_doubt()
+    }
+
+    /// The commit that will hold what is recorded now.
+    fn next_commit(&self) -> CommitSeq {
+        CommitSeq(self.last_commit.0 + 1)
+    }
+}
+
+impl Books for SqliteBooks {
+    type Ledger = State;
+    type Error = BooksError;
+
+    fn ledger(&mut self) -> &mut State {
+        &mut self.ledger
+    }
+
+    fn last_commit(&self) -> CommitSeq {
+        self.last_commit
+    }
+
+    fn customer(&mut self, name: &AccountName) -> Result<Option<Customer>, BooksError> {
+        Ok(self.customers.get(name).cloned())
+    }
+
+    fn put_customer(&mut self, name: &AccountName, customer: Customer) {
+        if !self.currencies.contains(&customer.currency) {
+            self.currencies.push(customer.currency);
+            self.rows.push(Row::NameOwnAccounts { currency: customer.currency });
+        }
+        self.rows.push(match customer.closed {
+            false => Row::OpenCustomer { name: name.clone(), customer: customer.clone() },
+            true => Row::CloseCustomer { name: name.clone() },
+        });
+        self.customers.insert(name.clone(), customer);
+    }
+
+    fn customer_count(&self) -> u64 {
+        self.customers.len() as u64
+    }
+
+    fn payment(&mut self, order: &Order) -> Result<Option<Payment>, BooksError> {
+        if let Some(payment) = self.cache.get(order.id(), &order.digest()) {
+            return Ok(Some(payment.clone()));
+        }
+        match self.cache.may_be_on_disk(order.id()) {
+            true => self.reader.payment(order.id(), &order.digest()),
+            false => Ok(None),
+        }
+    }
+
+    fn recent_payment(&self, digest: &Digest) -> Option<&Payment> {
+        self.cache.by_digest(digest)
+    }
+
+    fn claimant(&mut self, payer: &AccountName, order_id: OrderId) -> Result<Option<Digest>, BooksError> {
+        let claims = |payment: &Payment| payment.claims_order_id && &payment.order.payer().name == payer;
+        if let Some(payment) = self.cache.of_order(order_id).find(|payment| claims(payment)) {
+            return Ok(Some(payment.order.digest()));
+        }
+        if !self.cache.may_be_on_disk(order_id) {
+            return Ok(None);
+        }
+        let on_disk = self.reader.payments_of_order(order_id)?;
+        Ok(on_disk.iter().find(|payment| claims(payment)).map(|payment| payment.order.digest()))
+    }
+
+    fn insert_payment(&mut self, payment: Payment) {
+        self.rows.push(Row::Vote { payment: payment.clone() });
+        let seq = self.next_commit();
+        self.cache.insert(payment, seq);
+    }
+
+    fn settle_payment(&mut self, order: &Order, outcome: Outcome, evidence: Vec<Verified<Vote>>) {
+        let (order_id, digest) = (order.id(), order.digest());
+        self.rows.push(Row::Settle { order_id, digest, outcome, evidence: evidence.clone() });
+        let seq = self.next_commit();
+        self.cache.settle(order_id, &digest, outcome, evidence, seq);
+    }
+
+    fn open_payments(&self) -> Vec<Digest> {
+        self.cache.in_doubt().map(|payment| payment.order.digest()).collect()
+    }
+
+    fn floor(&self) -> UnixMillis {
+        self.floor
+    }
+
+    fn raise_floor(&mut self, floor: UnixMillis) {
+        assert!(floor >= self.floor, "the floor only rises"); // R7
+        self.floor = floor;
+        self.rows.push(Row::Floor(floor));
+        self.drop_payments(floor, false);
+    }
+
+    fn drop_payments(&mut self, upto: UnixMillis, drop_yes: bool) {
+        assert!(!drop_yes, "only the checker's flawed banks drop a YES"); // R7
+        self.rows.push(Row::Drop { upto });
+        self.cache.drop_refusals(upto);
+    }
+
+    fn insert_double_vote(&mut self, proof: DoubleVote) {
+        self.rows.push(Row::DoubleVote(proof));
+    }
+}

@@ -1,0 +1,145 @@
+//! Reads what the cache let go, on a connection of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hundi_ledger::AccountId;
+use hundi_protocol::{
+    AccountName, Currency, Decision, Digest, Order, OrderId, Outcome, PublicKey, Signed, UnixMillis,
+    Verifier, Vote,
+};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+
+use super::BooksError;
+use crate::books::{Customer, Payment};
+
+/// A read-only view of the bank's tables as they are on disk.
+#[derive(Debug)]
+pub(super) struct Reader {
+    connection: Connection,
+    verifier: Verifier,
+}
+
+const PAYMENT: &str = "vote, claims_order_id, outcome, evidence, jws";
+
+impl Reader {
+    pub(super) fn open(path: &Path, verifier: Verifier) -> Result<Self, BooksError> {
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        Ok(Reader { connection, verifier })
+    }
+
+    pub(super) fn customers(&self) -> Result<BTreeMap<AccountName, Customer>, BooksError> {
+        let mut select = self
+            .connection
+            .prepare("SELECT name, account, currency, key, closed_seq IS NOT NULL FROM customers")?;
+        let mut rows = select.query([])?;
+        let mut customers = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (name, customer) = customer(row)?;
+            customers.insert(name, customer);
+        }
+        Ok(customers)
+    }
+
+    pub(super) fn floor(&self) -> Result<UnixMillis, BooksError> {
+        let floor: i64 =
+            self.connection.query_row("SELECT expires_at FROM refusal_floor", [], |row| row.get(0))?;
+        u64::try_from(floor).map(UnixMillis).map_err(|_| BooksError::damaged("refusal_floor", "below zero"))
+    }
+
+    pub(super) fn newest_order_id(&self) -> Result<Option<OrderId>, BooksError> {
+        let newest: Option<Vec<u8>> =
+            self.connection.query_row("SELECT max(order_id) FROM payments", [], |row| row.get(0))?;
+        newest.map(|bytes| order_id(&bytes)).transpose()
+    }
+
+    pub(super) fn in_doubt(&mut self) -> Result<Vec<Payment>, BooksError> {
+        self.select(&format!("SELECT {PAYMENT} FROM payments WHERE outcome IS NULL"), [])
+    }
+
+    pub(super) fn payments_of_order(&mut self, order_id: OrderId) -> Result<Vec<Payment>, BooksError> {
+        self.select(&format!("SELECT {PAYMENT} FROM payments WHERE order_id = ?"), [order_id.to_bytes()])
+    }
+
+    pub(super) fn payment(
+        &mut self,
+        order_id: OrderId,
+        digest: &Digest,
+    ) -> Result<Option<Payment>, BooksError> {
+        let sql = format!("SELECT {PAYMENT} FROM payments WHERE order_id = ? AND digest = ?");
+        let mut select = self.connection.prepare_cached(&sql)?;
+        let found = select.query_row((order_id.to_bytes(), digest.as_bytes()), raw_payment).optional()?;
+        found.map(|raw| raw.check(&mut self.verifier)).transpose()
+    }
+
+    fn select(&mut self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Payment>, BooksError> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let raw = select.query_map(params, raw_payment)?.collect::<Result<Vec<_>, _>>()?;
+        raw.into_iter().map(|raw| raw.check(&mut self.verifier)).collect()
+    }
+}
+
+/// A row of `payments` before it is checked.
+struct RawPayment {
+    vote: u8,
+    claims_order_id: bool,
+    outcome: Option<i64>,
+    evidence: Option<Vec<u8>>,
+    jws: Vec<u8>,
+}
+
+fn raw_payment(row: &Row<'_>) -> rusqlite::Result<RawPayment> {
+    Ok(RawPayment {
+        vote: row.get(0)?,
+        claims_order_id: row.get(1)?,
+        outcome: row.get(2)?,
+        evidence: row.get(3)?,
+        jws: row.get(4)?,
+    })
+}
+
+impl RawPayment {
+    fn check(self, verifier: &mut Verifier) -> Result<Payment, BooksError> {
+        let order = Order::parse(&self.jws)?;
+        let decision = Decision::from_code(self.vote)
+            .ok_or_else(|| BooksError::damaged("payments", format!("unknown vote {}", self.vote)))?;
+        let settled = match self.outcome {
+            None => None,
+            Some(0) => Some(Outcome::Abort),
+            Some(1) => Some(Outcome::Commit),
+            Some(other) => return Err(BooksError::damaged("payments", format!("unknown outcome {other}"))),
+        };
+        let signed: Vec<Signed<Vote>> = match &self.evidence {
+            None => Vec::new(),
+            Some(bytes) => {
+                postcard::from_bytes(bytes).map_err(|error| BooksError::damaged("payments", error))?
+            }
+        };
+        let evidence = signed.into_iter().map(|vote| verifier.verify(vote)).collect::<Result<_, _>>()?;
+        Ok(Payment { order, decision, claims_order_id: self.claims_order_id, settled, evidence })
+    }
+}
+
+fn customer(row: &Row<'_>) -> Result<(AccountName, Customer), BooksError> {
+    let damaged = |what: &str| BooksError::damaged("customers", what);
+    let name: String = row.get(0)?;
+    let account: [u8; 16] = row.get(1)?;
+    let currency: String = row.get(2)?;
+    let key: Option<[u8; 32]> = row.get(3)?;
+    let customer = Customer {
+        account: AccountId(u128::from_be_bytes(account)),
+        currency: currency.parse::<Currency>().map_err(|_| damaged("bad currency"))?,
+        key: key.map(|key| PublicKey::from_bytes(&key)).transpose().map_err(|_| damaged("bad key"))?,
+        closed: row.get(4)?,
+    };
+    Ok((AccountName::new(&name).map_err(|_| damaged("bad name"))?, customer))
+}
+
+fn order_id(bytes: &[u8]) -> Result<OrderId, BooksError> {
+    let damaged = || BooksError::damaged("payments", "bad order id");
+    let bytes = bytes.try_into().map_err(|_| damaged())?;
+    OrderId::from_bytes(bytes).map_err(|_| damaged())
+}

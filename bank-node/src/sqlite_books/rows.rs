@@ -1,0 +1,207 @@
+//! The bank's rows of one commit: collected by the books, written by the disk, hashed into the chain.
+
+use std::sync::Arc;
+
+use hundi_ledger::{AccountId, CommitSeq};
+use hundi_protocol::{
+    AccountName, Currency, Decision, Digest, DoubleVote, Order, OrderId, Outcome, PublicKey, Signed,
+    UnixMillis, Verified, Vote,
+};
+use rusqlite::Transaction;
+use sha2::{Digest as _, Sha256};
+
+use crate::books::{Customer, OwnAccount, Payment};
+
+/// One change of the bank's own tables.
+#[derive(Clone, Debug)]
+pub(super) enum Row {
+    OpenCustomer { name: AccountName, customer: Customer },
+    CloseCustomer { name: AccountName },
+    NameOwnAccounts { currency: Currency },
+    Vote { payment: Payment },
+    Settle { order_id: OrderId, digest: Digest, outcome: Outcome, evidence: Vec<Verified<Vote>> },
+    DoubleVote(DoubleVote),
+    Floor(UnixMillis),
+    Drop { upto: UnixMillis },
+}
+
+/// The code of an outcome in the file.
+pub(super) fn outcome_code(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Abort => 0,
+        Outcome::Commit => 1,
+    }
+}
+
+/// The other banks' votes as they are kept: postcard of a list of signed votes.
+pub(super) fn evidence_bytes(evidence: &[Verified<Vote>]) -> Vec<u8> {
+    let votes: Vec<&Signed<Vote>> = evidence.iter().map(Verified::signed).collect();
+    postcard::to_allocvec(&votes).expect("plain data is written to memory")
+}
+
+/// Hashes of rows that stay for good. They are sorted before they are hashed together, so that a reader finds
+/// the same value from the tables, whatever the order of writing.
+#[derive(Default)]
+pub(super) struct RowHashes(Vec<[u8; 32]>);
+
+impl RowHashes {
+    fn add(&mut self, parts: &[&[u8]]) {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        self.0.push(hash.finalize().into());
+    }
+
+    pub(super) fn customer_opened(
+        &mut self,
+        name: &str,
+        account: AccountId,
+        currency: &str,
+        key: Option<&[u8]>,
+    ) {
+        let account = account.0.to_be_bytes();
+        self.add(&[b"open", name.as_bytes(), &account, currency.as_bytes(), key.unwrap_or_default()]);
+    }
+
+    pub(super) fn customer_closed(&mut self, name: &str) {
+        self.add(&[b"close", name.as_bytes()]);
+    }
+
+    /// A YES. Refusals are not in the chain, for they may be dropped (R7); their own digest holds them together.
+    pub(super) fn yes(&mut self, claims_order_id: bool, jws: &[u8]) {
+        self.add(&[b"yes", &[u8::from(claims_order_id)], jws]);
+    }
+
+    pub(super) fn settled(&mut self, digest: &[u8], outcome: i64, evidence: &[u8]) {
+        self.add(&[b"settled", digest, &outcome.to_be_bytes(), evidence]);
+    }
+
+    pub(super) fn double_vote(&mut self, digest: &[u8], yes: &[u8], no: &[u8]) {
+        self.add(&[b"double vote", digest, yes, no]);
+    }
+
+    /// The bytes that the ledger hashes into its chain; empty if the commit has no such row.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.0.sort_unstable();
+        self.0.concat()
+    }
+}
+
+/// Writes the rows into the transaction of the ledger's rows and returns the bytes for the chain.
+pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusqlite::Result<Vec<u8>> {
+    let seq = i64::try_from(seq.0).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX))?;
+    let mut hashes = RowHashes::default();
+    for row in rows {
+        match row {
+            Row::OpenCustomer { name, customer } => open_customer(tx, seq, name, customer, &mut hashes)?,
+            Row::CloseCustomer { name } => {
+                tx.prepare_cached("UPDATE customers SET closed_seq = ? WHERE name = ?")?
+                    .execute((seq, name.as_str()))?;
+                hashes.customer_closed(name.as_str());
+            }
+            Row::NameOwnAccounts { currency } => {
+                for own in OwnAccount::ALL {
+                    name_account(tx, own.id(*currency), &own.name(*currency), *currency)?;
+                }
+            }
+            Row::Vote { payment } => vote(tx, seq, payment, &mut hashes)?,
+            Row::Settle { order_id, digest, outcome, evidence } => {
+                let evidence = evidence_bytes(evidence);
+                tx.prepare_cached(
+                    "UPDATE payments SET outcome = ?, settled_seq = ?, evidence = ? WHERE order_id = ? AND digest = ?",
+                )?
+                .execute((outcome_code(*outcome), seq, &evidence, order_id.to_bytes(), digest.as_bytes()))?;
+                hashes.settled(digest.as_bytes(), outcome_code(*outcome), &evidence);
+            }
+            Row::DoubleVote(proof) => double_vote(tx, seq, proof, &mut hashes)?,
+            Row::Floor(floor) => {
+                tx.execute("UPDATE refusal_floor SET expires_at = ?", [millis(*floor)])?;
+            }
+            Row::Drop { upto } => {
+                tx.execute("DELETE FROM payments WHERE vote <> 0 AND expires_at <= ?", [millis(*upto)])?;
+            }
+        }
+    }
+    Ok(hashes.into_bytes())
+}
+
+/// Unix milliseconds are below 2^53.
+fn millis(at: UnixMillis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+fn open_customer(
+    tx: &Transaction<'_>,
+    seq: i64,
+    name: &AccountName,
+    customer: &Customer,
+    hashes: &mut RowHashes,
+) -> rusqlite::Result<()> {
+    let key = customer.key.as_ref().map(PublicKey::as_bytes);
+    let currency = customer.currency.as_str();
+    tx.prepare_cached("INSERT INTO customers(name, account, currency, key, seq) VALUES (?, ?, ?, ?, ?)")?
+        .execute((name.as_str(), customer.account.0.to_be_bytes(), currency, key, seq))?;
+    hashes.customer_opened(name.as_str(), customer.account, currency, key.map(|key| key.as_slice()));
+    name_account(tx, customer.account, name.as_str(), customer.currency)
+}
+
+fn name_account(tx: &Transaction<'_>, id: AccountId, name: &str, currency: Currency) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT INTO account_names(account, name, currency) VALUES (?, ?, ?)")?.execute((
+        id.0.to_be_bytes(),
+        name,
+        currency.as_str(),
+    ))?;
+    Ok(())
+}
+
+fn vote(tx: &Transaction<'_>, seq: i64, payment: &Payment, hashes: &mut RowHashes) -> rusqlite::Result<()> {
+    let order: &Arc<Order> = &payment.order;
+    let digest = order.digest();
+    let evidence = payment.settled.map(|_| evidence_bytes(&payment.evidence));
+    let outcome = payment.settled.map(outcome_code);
+    tx.prepare_cached(
+        "INSERT INTO payments(order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, \
+         evidence, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute((
+        order.id().to_bytes(),
+        digest.as_bytes(),
+        i64::from(payment.decision.code()),
+        payment.claims_order_id,
+        millis(order.expires_at()),
+        seq,
+        outcome,
+        outcome.map(|_| seq),
+        &evidence,
+        order.bytes(),
+    ))?;
+    if payment.decision == Decision::Yes {
+        hashes.yes(payment.claims_order_id, order.bytes());
+        if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
+            hashes.settled(digest.as_bytes(), outcome, evidence);
+        }
+    }
+    Ok(())
+}
+
+fn double_vote(
+    tx: &Transaction<'_>,
+    seq: i64,
+    proof: &DoubleVote,
+    hashes: &mut RowHashes,
+) -> rusqlite::Result<()> {
+    let bytes = |vote: &Verified<Vote>| evidence_bytes(std::slice::from_ref(vote));
+    let (yes, no) = (bytes(proof.yes()), bytes(proof.no()));
+    let says = proof.yes().statement();
+    let fresh = tx
+        .prepare_cached(
+            "INSERT OR IGNORE INTO double_votes(digest, bank, yes, no, seq) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute((says.payment.as_bytes(), says.bank.as_str(), &yes, &no, seq))?;
+    if fresh == 1 {
+        hashes.double_vote(says.payment.as_bytes(), &yes, &no);
+    }
+    Ok(())
+}

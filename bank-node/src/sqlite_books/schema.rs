@@ -1,0 +1,67 @@
+//! The bank's own tables beside the ledger's.
+
+use hundi_ledger::sqlite::AppSchema;
+
+/// Version 1 of the bank's tables, and how `v_transfers` shows the payment of a transfer.
+///
+/// The payment's digest is in the transfer itself: 72 bits in its id, the rest in its user data
+/// ([`transfer_id`](crate::transfer_id), [`transfer_user_data`](crate::transfer_user_data)); code 1 marks payments.
+pub const BANK_SCHEMA: AppSchema = AppSchema {
+    name: "hundi-bank",
+    version: 1,
+    create: "
+-- Customers' accounts. seq: the commit that opened it; closed_seq: the commit that closed it.
+CREATE TABLE customers(
+    name TEXT PRIMARY KEY,
+    account BLOB NOT NULL,
+    currency TEXT NOT NULL,
+    key BLOB,
+    seq INTEGER NOT NULL,
+    closed_seq INTEGER
+) STRICT;
+
+-- This bank's vote on each payment: 0 is YES, else the reason's code. A YES in doubt has no outcome yet;
+-- outcome: 0 abort, 1 commit, with the other banks' votes as evidence. seq and settled_seq: the commits.
+CREATE TABLE payments(
+    order_id BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    vote INTEGER NOT NULL,
+    claims_order_id INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    outcome INTEGER,
+    settled_seq INTEGER,
+    evidence BLOB,
+    jws BLOB NOT NULL,
+    PRIMARY KEY(order_id, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payments_in_doubt ON payments(order_id, digest) WHERE outcome IS NULL;
+CREATE INDEX payments_refused ON payments(expires_at) WHERE vote <> 0;
+
+-- Banks caught voting both ways: the two signed votes.
+CREATE TABLE double_votes(
+    digest BLOB NOT NULL, bank TEXT NOT NULL, yes BLOB NOT NULL, no BLOB NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY(digest, bank)
+) STRICT, WITHOUT ROWID;
+
+-- One row: orders that expire at or before this (unix milliseconds) are refused without a record.
+CREATE TABLE refusal_floor(one INTEGER PRIMARY KEY CHECK (one = 1), expires_at INTEGER NOT NULL) STRICT;
+INSERT INTO refusal_floor VALUES (1, 0);
+
+CREATE VIEW v_votes AS
+SELECT lower(hex(digest)) AS payment,
+    CASE vote WHEN 0 THEN 'yes' ELSE 'no' END AS vote,
+    CASE vote
+        WHEN 1 THEN 'insufficient_funds' WHEN 2 THEN 'unknown_account' WHEN 3 THEN 'account_closed'
+        WHEN 4 THEN 'wrong_currency' WHEN 5 THEN 'bad_signature' WHEN 6 THEN 'expired'
+        WHEN 7 THEN 'duplicate_order_id' WHEN 8 THEN 'resolved' WHEN 9 THEN 'other_bank_refused'
+        WHEN 10 THEN 'limit_exceeded' WHEN 11 THEN 'malformed' WHEN 12 THEN 'below_floor'
+        WHEN 13 THEN 'overflow' WHEN 14 THEN 'unavailable' END AS reason,
+    CASE outcome WHEN 1 THEN 'commit' WHEN 0 THEN 'abort' END AS outcome,
+    lower(hex(order_id)) AS order_id, expires_at, seq, settled_seq
+FROM payments;
+",
+    migrations: &[],
+    payment: "CASE e.code WHEN 1 THEN lower(substr(hex(e.id), 15) || hex(e.user_data_128)) \
+              || printf('%014x', e.user_data_64) END",
+};

@@ -1,0 +1,158 @@
+//! A participant over its file: everything that is on disk is there after opening it again.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hundi_bank_node::{AccountRequest, BankDisk, Books, Effect, Participant, Policy, SqliteBooks};
+use hundi_ledger::TransferId;
+use hundi_protocol::{
+    AccountName, AccountRef, BankKey, BankName, Credit, CustomerKey, Directory, Minor, NodeName, Order,
+    OrderFields, OrderId, Outcome, Peer, Signer, UnixMillis, Verified, Verifier, Vote,
+};
+use rusqlite::{Connection, OpenFlags};
+
+const NOW: UnixMillis = UnixMillis(1_000);
+
+struct Bank {
+    node: Participant<SqliteBooks>,
+    disk: BankDisk,
+    path: PathBuf,
+}
+
+fn signer(bank: &str) -> Signer {
+    Signer::new(BankName::new(bank).unwrap(), BankKey::from_seed(&[bank.as_bytes()[0]; 32]))
+}
+
+fn verifier() -> Verifier {
+    let banks = ["alpha", "beta"].map(|bank| (BankName::new(bank).unwrap(), signer(bank).public()));
+    Verifier::new(Directory::from_iter(banks))
+}
+
+impl Bank {
+    fn open(dir: &tempfile::TempDir, name: &str) -> Self {
+        let path = dir.path().join(format!("{name}.db"));
+        let (books, disk) = SqliteBooks::open(&path, verifier()).unwrap();
+        Bank { node: Participant::open(BankName::new(name).unwrap(), books, Policy::default()), disk, path }
+    }
+
+    fn reopen(self, dir: &tempfile::TempDir) -> Self {
+        let name = self.node.bank().to_string();
+        drop(self);
+        Bank::open(dir, &name)
+    }
+
+    fn sync(&mut self) -> Vec<Effect> {
+        while let Some(seq) = self.node.cut() {
+            let commit = self.disk.commit(self.node.books_mut().take_changes()).unwrap();
+            assert_eq!(commit.seq, seq);
+            self.node.handle_durable(seq);
+            self.node.books_mut().handle_durable(seq);
+        }
+        std::iter::from_fn(|| self.node.poll()).collect()
+    }
+
+    fn open_account(&mut self, name: &str) {
+        let key = Some(CustomerKey::from_seed(&[7; 32]).public());
+        let name = AccountName::new(name).unwrap();
+        let request = AccountRequest::Open { name: name.clone(), currency: "INR".parse().unwrap(), key };
+        self.node.handle_account_request(NOW, 1, &request).unwrap();
+        let request = AccountRequest::Deposit { id: TransferId(99), name, amount: Minor(100) };
+        self.node.handle_account_request(NOW, 2, &request).unwrap();
+        assert_eq!(self.sync().len(), 2);
+    }
+
+    fn vote(&mut self) -> Verified<Vote> {
+        match self.sync().as_slice() {
+            [Effect::Vote { vote, .. }] => signer(vote.bank.as_str()).sign_own(vec![vote.clone()]).remove(0),
+            other => panic!("expected one vote, got {other:?}"),
+        }
+    }
+
+    fn prepare(&mut self, order: &Arc<Order>, votes: &[Verified<Vote>]) -> Verified<Vote> {
+        let authority = order.authorise(&CustomerKey::from_seed(&[7; 32]).public()).ok();
+        let from = Peer::coordinator(NodeName::new("c1").unwrap());
+        self.node.handle_prepare(NOW, &from, order, authority.as_ref(), votes).unwrap();
+        self.vote()
+    }
+
+    /// Rows of a query, as any sqlite3 client would see them.
+    fn sql(&self, query: &str) -> Vec<String> {
+        let client = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut select = client.prepare(query).unwrap();
+        let columns = select.column_count();
+        let text = |row: &rusqlite::Row<'_>| {
+            let cells = (0..columns).map(|i| match row.get_ref(i).unwrap() {
+                rusqlite::types::ValueRef::Integer(n) => n.to_string(),
+                rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                other => format!("{other:?}"),
+            });
+            Ok(cells.collect::<Vec<_>>().join(" "))
+        };
+        select.query_map([], text).unwrap().map(Result::unwrap).collect()
+    }
+}
+
+fn order() -> Arc<Order> {
+    let account = |name: &str, bank: &str| AccountRef {
+        name: AccountName::new(name).unwrap(),
+        bank: BankName::new(bank).unwrap(),
+    };
+    let fields = OrderFields {
+        id: OrderId::from_parts(UnixMillis(500), [1; 10]),
+        payer: account("asha", "alpha"),
+        credits: vec![Credit { payee: account("bela", "beta"), amount: Minor(40) }],
+        currency: "INR".parse().unwrap(),
+        expires_at: UnixMillis(9_000),
+        note: String::new(),
+    };
+    Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap()
+}
+
+#[test]
+fn doubt_and_outcome_survive_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
+    alpha.open_account("asha");
+    beta.open_account("bela");
+    let order = order();
+    let beta_yes = beta.prepare(&order, &[]);
+    beta = beta.reopen(&dir);
+    assert_eq!(beta.node.books().open_payments(), [order.digest()], "in doubt after a restart");
+    assert_eq!(beta.prepare(&order, &[]), beta_yes, "R2: the stored vote");
+    beta.node.handle_time(NOW).unwrap();
+    assert!(matches!(beta.sync().as_slice(), [Effect::Resolve { .. }]), "R5: asks at once");
+
+    let alpha_yes = alpha.prepare(&order, std::slice::from_ref(&beta_yes));
+    alpha = alpha.reopen(&dir);
+    assert_eq!(alpha.prepare(&order, &[]), alpha_yes);
+    let stored = alpha.node.books_mut().payment(&order).unwrap().unwrap();
+    assert_eq!((stored.settled, stored.evidence), (Some(Outcome::Commit), vec![beta_yes]));
+
+    beta.node.handle_vote(NOW, &alpha_yes).unwrap();
+    assert_eq!(beta.sync(), []);
+    beta = beta.reopen(&dir);
+    assert!(beta.node.books().open_payments().is_empty());
+
+    let payment = order.digest().to_string();
+    assert_eq!(alpha.sql("SELECT payment, vote, outcome FROM v_votes"), [format!("{payment} yes commit")]);
+    assert_eq!(beta.sql("SELECT payment, vote, outcome FROM v_votes"), [format!("{payment} yes commit")]);
+    let legs = "SELECT amount, kind, payment FROM v_transfers WHERE payment IS NOT NULL ORDER BY timestamp";
+    assert_eq!(alpha.sql(legs), [format!("40 single_phase {payment}")]);
+    assert_eq!(
+        beta.sql(legs),
+        [format!("40 two_phase_pending {payment}"), format!("40 two_phase_posted {payment}")]
+    );
+    let balances = "SELECT name, currency, debits_pending, debits_posted, credits_pending, credits_posted \
+        FROM v_accounts WHERE name IN ('asha', 'bela', '#clearing-INR') ORDER BY name";
+    assert_eq!(alpha.sql(balances), ["#clearing-INR INR 0 0 0 40", "asha INR 0 40 0 100"]);
+    assert_eq!(beta.sql(balances), ["#clearing-INR INR 0 40 0 0", "bela INR 0 0 0 140"]);
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let alpha = Bank::open(&dir, "alpha");
+    let error = SqliteBooks::open(&alpha.path, verifier()).unwrap_err().to_string();
+    assert!(error.contains("in use"), "{error}");
+}
