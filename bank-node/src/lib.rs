@@ -8,6 +8,7 @@ mod flaw;
 mod memory_books;
 mod outbox;
 mod participant;
+pub mod process;
 mod record;
 mod sqlite_books;
 

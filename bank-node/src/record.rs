@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hundi_ledger::{AccountId, Amount, EventKind, TransferId};
-use hundi_protocol::{AccountName, BankName, Currency, Decision, Digest, Order, Outcome, Signed, UnixMillis, Vote};
+use hundi_protocol::{
+    AccountName, BankName, Currency, Decision, Digest, Order, Outcome, Signed, UnixMillis, Vote,
+};
 
 /// Everything in a bank's file that concerns other banks, and its balances. Nothing in it has been checked.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 
 mod courier;
 mod flaw;
+pub mod process;
 
 pub use courier::{Caller, CommitOrder, Courier, Declined, Effect, Policy, Progress};
 pub use flaw::{Flaw, Flaws, Sound};

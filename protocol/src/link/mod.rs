@@ -32,7 +32,7 @@ pub use error::{LinkError, Misbehaviour};
 
 /// One connection of a peer, for answers that only that one should get. Never used twice by a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId(pub u64);
 
 /// Messages as they arrived, in their order.
 #[derive(Debug)]

@@ -1,0 +1,219 @@
+//! The loop that owns the participant.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use hundi_ledger::CommitSeq;
+use hundi_ledger::sqlite::{Commit, CommitError};
+use hundi_protocol::{Ack, Message, Peer, Signer, UnixMillis, Verifier, Vote};
+use hundi_protocol::{ConnectionId, Inbound, Link};
+use tracing::{error, info, warn};
+
+use super::now;
+use crate::books::Books;
+use crate::participant::{Effect, Fault, Participant};
+use crate::sqlite_books::{BooksError, SqliteBooks, WriteSet};
+
+/// How many inputs the core takes before it looks at disk and links again.
+const INPUTS_MAX: usize = 512;
+/// How often the core looks at the clock when nothing comes.
+const TICK: Duration = Duration::from_millis(100);
+/// How long to wait for peers to take what is queued for them when the node stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// How often the floor of refusals is raised.
+const FLOOR_EVERY_MS: u64 = 60_000;
+
+/// Everything that can happen to the core.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Messages of one authenticated peer, from one frame.
+    Inbound(Inbound),
+    /// The disk finished a transaction, or failed for good.
+    Durable(Result<Commit, CommitError>),
+    /// Finish what is under way, then stop.
+    Stop,
+}
+
+/// Why the core stopped against its will.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// A write failed: nobody knows what is on disk until the file is opened again.
+    #[error("{0}; the node stops, for what is on disk is unknown until it is started again")]
+    Disk(#[from] CommitError),
+    /// A fault of the bank's own data.
+    #[error(transparent)]
+    Fault(#[from] Fault<BooksError>),
+    /// The disk thread ended without a word.
+    #[error("the disk thread ended unexpectedly")]
+    DiskGone,
+}
+
+pub(super) struct Core {
+    pub(super) participant: Participant<SqliteBooks>,
+    pub(super) verifier: Verifier,
+    pub(super) link: Link,
+    pub(super) signer: Signer,
+    refusals_kept_ms: u64,
+    sets: Sender<WriteSet>,
+    /// The transaction that the disk is writing.
+    writing: Option<CommitSeq>,
+    /// The last transaction cut.
+    cut: CommitSeq,
+    next_floor: UnixMillis,
+    /// Operators who wait for an answer of the participant.
+    pub(super) tickets: HashMap<u64, (ConnectionId, u64)>,
+    pub(super) next_ticket: u64,
+    /// Answers that show what is not on disk yet, with the transaction that they wait for.
+    pub(super) answers: VecDeque<(CommitSeq, ConnectionId, Message)>,
+}
+
+impl Core {
+    pub(super) fn new(
+        participant: Participant<SqliteBooks>,
+        verifier: Verifier,
+        signer: Signer,
+        link: Link,
+        refusals_kept_ms: u64,
+        sets: Sender<WriteSet>,
+    ) -> Self {
+        let cut = participant.books().last_commit();
+        Core {
+            participant,
+            verifier,
+            link,
+            signer,
+            refusals_kept_ms,
+            sets,
+            writing: None,
+            cut,
+            next_floor: UnixMillis(0),
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            answers: VecDeque::new(),
+        }
+    }
+
+    /// Runs until it is told to stop and nothing is on its way to disk, or until a fault; then closes the links.
+    pub(super) fn run(mut self, events: &Receiver<Event>) -> Result<(), CoreError> {
+        let result = self.run_until_stopped(events);
+        // After a fault nothing more may be said; what is queued was on disk before.
+        self.link.shutdown(SHUTDOWN_GRACE);
+        result
+    }
+
+    fn run_until_stopped(&mut self, events: &Receiver<Event>) -> Result<(), CoreError> {
+        let mut stopping = false;
+        loop {
+            let first = match events.recv_timeout(TICK) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Err(CoreError::DiskGone),
+            };
+            let mut inbound = Vec::new();
+            for event in first.into_iter().chain(events.try_iter().take(INPUTS_MAX)) {
+                match event {
+                    Event::Inbound(frame) => inbound.push(frame),
+                    Event::Durable(result) => self.handle_durable(result?),
+                    Event::Stop => stopping = true,
+                }
+            }
+            self.handle_inbound(now(), inbound)?;
+            self.handle_time(now())?;
+            self.write()?;
+            self.send();
+            if stopping && self.writing.is_none() && !self.participant.has_uncut() {
+                info!("everything is on disk; stopped");
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle_time(&mut self, now: UnixMillis) -> Result<(), CoreError> {
+        self.participant.handle_time(now)?;
+        if now >= self.next_floor {
+            self.next_floor = UnixMillis(now.0 + FLOOR_EVERY_MS);
+            self.participant.handle_floor(UnixMillis(now.0.saturating_sub(self.refusals_kept_ms)));
+        }
+        Ok(())
+    }
+
+    fn handle_durable(&mut self, commit: Commit) {
+        assert_eq!(self.writing, Some(commit.seq), "the disk writes what it is given, in order");
+        self.writing = None;
+        self.participant.handle_durable(commit.seq);
+        self.participant.books_mut().handle_durable(commit.seq);
+    }
+
+    /// Gives the disk what was recorded, if it is idle: whatever comes meanwhile shares the next sync.
+    fn write(&mut self) -> Result<(), CoreError> {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        if let Some(seq) = self.participant.cut() {
+            let set = self.participant.books_mut().take_changes();
+            assert_eq!(set.seq(), seq, "core and ledger count the same commits");
+            self.sets.send(set).map_err(|_| CoreError::DiskGone)?;
+            self.writing = Some(seq);
+            self.cut = seq;
+        }
+        Ok(())
+    }
+
+    /// Signs and sends all that may leave: one signature for all of it.
+    fn send(&mut self) {
+        let mut votes: (Vec<Peer>, Vec<Vote>) = Default::default();
+        let mut acks: (Vec<Peer>, Vec<Ack>) = Default::default();
+        let mut out: BTreeMap<Peer, Vec<Message>> = BTreeMap::new();
+        while let Some(effect) = self.participant.poll() {
+            match effect {
+                Effect::Vote { to, vote } => {
+                    votes.0.push(to);
+                    votes.1.push(vote);
+                }
+                Effect::Ack { to, payment } => {
+                    acks.0.push(to);
+                    acks.1.push(Ack { payment, bank: self.participant.bank().clone() });
+                }
+                Effect::Resolve { to, order } => {
+                    out.entry(Peer::bank(to)).or_default().push(Message::Resolve { order });
+                }
+                Effect::Answer { ticket, answer } => self.answer_ticket(ticket, answer),
+                Effect::Report(proof) => {
+                    let liar = &proof.yes().statement().bank;
+                    error!(bank = %liar, payment = %proof.yes().statement().payment,
+                        "bank voted both YES and NO on one payment; the proof is in table double_votes");
+                }
+            }
+        }
+        let (votes_signed, acks_signed) = self.signer.sign_write(votes.1, acks.1);
+        for (to, vote) in votes.0.into_iter().zip(votes_signed) {
+            out.entry(to).or_default().push(Message::Vote { vote: vote.signed().clone() });
+        }
+        for (to, ack) in acks.0.into_iter().zip(acks_signed) {
+            out.entry(to).or_default().push(Message::Ack { ack: ack.signed().clone() });
+        }
+        self.release_answers();
+        for (peer, messages) in out {
+            self.link.send(&peer, messages);
+        }
+    }
+
+    /// Sends an answer that shows the books as they are now, once all of that is on disk (R8).
+    pub(super) fn show(&mut self, to: ConnectionId, answer: Message) {
+        let after = CommitSeq(self.cut.0 + u64::from(self.participant.has_uncut()));
+        self.answers.push_back((after, to, answer));
+    }
+
+    fn release_answers(&mut self) {
+        let durable = self.writing.map_or(self.cut, |writing| CommitSeq(writing.0 - 1));
+        while let Some((_, to, answer)) = self.answers.pop_front_if(|(after, _, _)| *after <= durable) {
+            self.link.reply(to, vec![answer]);
+        }
+    }
+
+    /// Logs a message that a peer should not have sent.
+    pub(super) fn complain(&self, peer: &Peer, what: &dyn std::fmt::Display) {
+        warn!(%peer, "dropped a message: {what}");
+    }
+}

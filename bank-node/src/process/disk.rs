@@ -1,0 +1,44 @@
+//! The thread that writes.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::core::Event;
+use crate::sqlite_books::{BankDisk, WriteSet};
+
+/// After so long without work the write-ahead log is copied into the file.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Starts the disk thread: it commits each set and tells the core. It ends after a failure, for nobody knows then what
+/// is on disk, or when the core is gone.
+pub(super) fn spawn(
+    mut disk: BankDisk,
+    sets: Receiver<WriteSet>,
+    events: Sender<Event>,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("disk".into()).spawn(move || {
+        let mut log_is_copied = false;
+        loop {
+            let result = match sets.recv_timeout(IDLE) {
+                Ok(set) => {
+                    log_is_copied = false;
+                    disk.commit(set).map(Some)
+                }
+                Err(RecvTimeoutError::Timeout) if log_is_copied => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    log_is_copied = true;
+                    disk.ledger().checkpoint().map(|()| None)
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let failed = result.is_err();
+            if let Some(result) = result.transpose()
+                && (events.send(Event::Durable(result)).is_err() || failed)
+            {
+                return;
+            }
+        }
+    })
+}

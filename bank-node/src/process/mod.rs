@@ -1,0 +1,186 @@
+//! The process around a [`Participant`]: links, disk, clock and keys.
+//!
+//! Three threads. The **core** owns the participant and runs one loop over one closed `Event` enum; the **disk**
+//! writes one transaction at a time while the core works on the next; the **link** carries frames. The core hands the
+//! disk what it has whenever the disk is idle, so under load many votes share a sync and a signature, and alone a
+//! vote waits for nobody.
+
+mod accounts;
+mod core;
+mod disk;
+mod inbox;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Sender, TrySendError};
+use hundi_protocol::{BankName, Peer, UnixMillis, Verifier};
+use hundi_protocol::{Identity, Network, NetworkError};
+use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
+use tracing::info;
+
+use crate::participant::{Participant, Policy};
+use crate::sqlite_books::{BooksError, SqliteBooks};
+pub use core::CoreError;
+use core::{Core, Event};
+
+/// How many batches of messages wait for the core before the links stop reading.
+const EVENTS_MAX: usize = 1_024;
+
+/// What a bank needs to start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The network's file.
+    pub network: PathBuf,
+    /// This bank.
+    pub name: BankName,
+    /// Its folder: certificate, keys and `bank.db`.
+    pub folder: PathBuf,
+    /// Waiting times.
+    pub policy: Policy,
+    /// A refusal is dropped so long after its order expired (R7), in milliseconds.
+    pub refusals_kept_ms: u64,
+}
+
+impl Config {
+    /// The usual waiting times; refusals are kept for a day.
+    pub fn new(network: PathBuf, name: BankName, folder: PathBuf) -> Self {
+        Config { network, name, folder, policy: Policy::default(), refusals_kept_ms: 24 * 3600 * 1000 }
+    }
+}
+
+/// Why a bank does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `network.toml` or the node's folder.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The bank's file.
+    #[error("{path}: {error}")]
+    Books {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: BooksError,
+    },
+    /// The folder belongs to somebody else.
+    #[error("{folder} is the folder of {found}, not of {expected}; give the folder of {expected} as --data")]
+    OtherNode {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: Peer,
+        /// Whose it should be.
+        expected: Peer,
+    },
+    /// The address to listen on.
+    #[error("cannot listen on {address}: {error}; is another process using it?")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The network gives this node no address.
+    #[error("network.toml has no address for {0}; add one")]
+    NoAddress(Peer),
+    /// The links.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Tells a running node to stop.
+#[derive(Clone, Debug)]
+pub struct Stopper(Sender<Event>);
+
+impl Stopper {
+    /// Brings what it has taken in to disk, sends what that allows, then stops.
+    pub fn stop(&self) {
+        // An error means that it has stopped already.
+        let _ = self.0.send(Event::Stop);
+    }
+}
+
+/// A bank that runs.
+#[derive(Debug)]
+pub struct Running {
+    stopper: Stopper,
+    core: JoinHandle<Result<(), CoreError>>,
+    disk: JoinHandle<()>,
+}
+
+impl Running {
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Waits until it has stopped. A panic of one of its threads goes on here.
+    ///
+    /// # Errors
+    /// [`CoreError`] when it stopped by itself: its disk failed, or its file is not what it said.
+    pub fn wait(self) -> Result<(), CoreError> {
+        let result = self.core.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let Err(panic) = self.disk.join() {
+            std::panic::resume_unwind(panic);
+        }
+        result
+    }
+}
+
+/// Starts a bank.
+///
+/// # Errors
+/// [`StartError`]: one line that says what, where and what to do.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    let network = Arc::new(Network::load(&config.network)?);
+    let identity = Identity::load(&config.folder, &network)?;
+    let expected = Peer::bank(config.name.clone());
+    if *identity.peer() != expected {
+        let (folder, found) = (config.folder, identity.peer().clone());
+        return Err(StartError::OtherNode { folder, found, expected });
+    }
+    let signer = identity.load_signer(&config.folder, &network)?;
+    let path = config.folder.join("bank.db");
+    let (books, disk) = SqliteBooks::open(&path, Verifier::new(network.directory()))
+        .map_err(|error| StartError::Books { path, error })?;
+    let address = network.node(&expected).and_then(|node| node.address.clone());
+    let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
+    let listener = TcpListener::bind(&address)
+        .map_err(|error| StartError::Listen { address: address.clone(), error })?;
+
+    let (events, inputs) = crossbeam_channel::bounded(EVENTS_MAX);
+    let deliver = {
+        let events = events.clone();
+        Arc::new(move |inbound: Inbound| match events.try_send(Event::Inbound(inbound)) {
+            Err(TrySendError::Full(Event::Inbound(inbound))) => Err(inbound),
+            _ => Ok(()), // Taken, or the node has stopped and nobody will read it.
+        })
+    };
+    let verifier = Verifier::new(network.directory());
+    let options =
+        LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
+    let link = Link::start(options)?;
+    let (sets, to_write) = crossbeam_channel::bounded(1);
+    let disk = disk::spawn(disk, to_write, events.clone()).map_err(StartError::Thread)?;
+    info!(%address, in_doubt = books.in_doubt().count(), "bank {} is up", config.name);
+    let participant = Participant::open(config.name, books, config.policy);
+    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, sets);
+    let core = std::thread::Builder::new()
+        .name("core".into())
+        .spawn(move || core.run(&inputs))
+        .map_err(StartError::Thread)?;
+    Ok(Running { stopper: Stopper(events), core, disk })
+}
+
+/// The clock, in the one place that reads it. A clock before 1970 reads as 1970.
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

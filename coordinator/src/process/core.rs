@@ -1,0 +1,178 @@
+//! The loop that owns the courier.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use hundi_protocol::{
+    BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
+};
+use hundi_protocol::{ConnectionId, Inbound, Link};
+use tracing::{error, info, warn};
+
+use super::memory::Note;
+use super::now;
+use crate::courier::{Caller, Courier, Declined, Effect, Progress};
+
+/// How many inputs the core takes before it sends.
+const INPUTS_MAX: usize = 512;
+/// How often the core looks at the clock when nothing comes.
+const TICK: Duration = Duration::from_millis(50);
+/// How long to wait for peers to take what is queued for them when the node stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// How long a stopping coordinator waits for payments under way. What is not settled then stays in its file.
+const DRAIN_MS: u64 = 5_000;
+
+/// Everything that can happen to the core.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Messages of one authenticated peer, from one frame.
+    Inbound(Inbound),
+    /// Take no new orders, finish what is under way, then stop.
+    Stop,
+}
+
+pub(super) struct Core {
+    courier: Courier,
+    verifier: Verifier,
+    link: Link,
+    notes: Sender<Note>,
+}
+
+impl Core {
+    pub(super) fn new(courier: Courier, verifier: Verifier, link: Link, notes: Sender<Note>) -> Self {
+        Core { courier, verifier, link, notes }
+    }
+
+    /// Runs until it is told to stop; then closes the links.
+    pub(super) fn run(mut self, events: &Receiver<Event>) {
+        self.run_until_stopped(events);
+        self.link.shutdown(SHUTDOWN_GRACE);
+    }
+
+    fn run_until_stopped(&mut self, events: &Receiver<Event>) {
+        let mut stop_by: Option<UnixMillis> = None;
+        self.act();
+        loop {
+            let first = match events.recv_timeout(TICK) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let now = now();
+            for event in first.into_iter().chain(events.try_iter().take(INPUTS_MAX)) {
+                match event {
+                    Event::Inbound(frame) => self.handle_inbound(now, frame, stop_by.is_some()),
+                    Event::Stop => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
+                }
+            }
+            self.courier.handle_time(now);
+            self.act();
+            if let Some(by) = stop_by
+                && (self.courier.under_way() == 0 || now >= by)
+            {
+                info!(under_way = self.courier.under_way(), "stopped");
+                return;
+            }
+        }
+    }
+
+    fn handle_inbound(&mut self, now: UnixMillis, frame: Inbound, stopping: bool) {
+        let Inbound { peer, connection, messages } = frame;
+        let caller = Caller(connection.0);
+        for message in messages {
+            match message {
+                Message::Submit { order } if stopping => {
+                    let status = PaymentStatus::NotAccepted(NotAccepted::Stopping);
+                    let reply = Message::StatusReply { payment: order.digest(), status };
+                    self.link.reply(connection, vec![reply]);
+                }
+                Message::Submit { order } => {
+                    self.courier.handle_submit(now, caller, order);
+                }
+                Message::Status { payment } => {
+                    self.courier.handle_status(caller, payment);
+                }
+                Message::Vote { vote } => match self.verifier.verify(vote) {
+                    Ok(vote) => self.courier.handle_vote(now, vote),
+                    Err(error) => complain(&peer, &error),
+                },
+                Message::Ack { ack } => match self.verifier.verify(ack) {
+                    Ok(ack) => self.courier.handle_ack(&ack),
+                    Err(error) => complain(&peer, &error),
+                },
+                other => complain(&peer, &format_args!("a coordinator takes no {:?}", other.kind())),
+            }
+        }
+    }
+
+    /// Does all that the courier wants done: one batch of messages for each bank and each app.
+    fn act(&mut self) {
+        let mut to_banks: BTreeMap<BankName, Vec<Message>> = BTreeMap::new();
+        let mut to_apps: BTreeMap<Caller, Vec<Message>> = BTreeMap::new();
+        while let Some(effect) = self.courier.poll() {
+            match effect {
+                Effect::Remember(order) => self.note(Note::Remember(order)),
+                Effect::Forget(digest) => self.note(Note::Forget(digest)),
+                Effect::Report(proof) => {
+                    let vote = proof.yes().statement();
+                    error!(bank = %vote.bank, payment = %vote.payment, "bank voted both YES and NO on one payment");
+                }
+                Effect::Prepare { to, order, votes } => {
+                    let message = Message::Prepare { order, votes: signed(&votes) };
+                    to_banks.entry(to).or_default().push(message);
+                }
+                Effect::Resolve { to, order } => {
+                    to_banks.entry(to).or_default().push(Message::Resolve { order });
+                }
+                Effect::Outcome { to, certificate } => {
+                    let certificate = certificate.to_unchecked();
+                    to_banks.entry(to).or_default().push(Message::Outcome { certificate });
+                }
+                Effect::Answer { to, certificate } => {
+                    let certificate = certificate.to_unchecked();
+                    to_apps.entry(to).or_default().push(Message::Outcome { certificate });
+                }
+                Effect::Status { to, payment, progress } => {
+                    let status = status_of(progress);
+                    to_apps.entry(to).or_default().push(Message::StatusReply { payment, status });
+                }
+                Effect::Decline { to, payment, why } => {
+                    let status = PaymentStatus::NotAccepted(match why {
+                        Declined::Busy => NotAccepted::Busy,
+                        Declined::UnknownBanks => NotAccepted::UnknownBank,
+                    });
+                    to_apps.entry(to).or_default().push(Message::StatusReply { payment, status });
+                }
+            }
+        }
+        for (bank, messages) in to_banks {
+            self.link.send(&Peer::bank(bank), messages);
+        }
+        for (caller, messages) in to_apps {
+            self.link.reply(ConnectionId(caller.0), messages);
+        }
+    }
+
+    fn note(&self, note: Note) {
+        if self.notes.send(note).is_err() {
+            warn!("the memory thread is gone; orders under way are not kept over a restart");
+        }
+    }
+}
+
+fn status_of(progress: Progress) -> PaymentStatus {
+    match progress {
+        Progress::Unknown => PaymentStatus::Unknown,
+        Progress::UnderWay(votes) => PaymentStatus::InFlight { votes: signed(&votes) },
+        Progress::Settled(proof) => PaymentStatus::Settled { certificate: proof.to_unchecked() },
+    }
+}
+
+fn signed(votes: &[Verified<Vote>]) -> Vec<Signed<Vote>> {
+    votes.iter().map(|vote| vote.signed().clone()).collect()
+}
+
+fn complain(peer: &Peer, what: &dyn std::fmt::Display) {
+    warn!(%peer, "dropped a message: {what}");
+}

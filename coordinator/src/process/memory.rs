@@ -1,0 +1,163 @@
+//! What a coordinator keeps over a restart: the orders under way. Nothing depends on it but waiting times.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use hundi_protocol::{Digest, MalformedOrder, Order};
+use rusqlite::Connection;
+
+/// How often what changed is written. Most payments are over by then and are never written at all.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// SQLite says so.
+    #[error(
+        "{path}: {error}; if it is damaged, move it away: the coordinator starts without it and customers' repeats bring the orders back"
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+    /// It holds something that is not an order.
+    #[error("{path}: damaged: {error}; move the file away: the coordinator starts without it")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: MalformedOrder,
+    },
+    /// Another process has it.
+    #[error("{path} is in use by another process; stop that one first, or give this one another --data")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The lock file.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// One change of what is under way.
+#[derive(Debug)]
+pub(super) enum Note {
+    Remember(Arc<Order>),
+    Forget(Digest),
+}
+
+/// The file, held against a second process as long as this lives.
+#[derive(Debug)]
+pub(super) struct Memory {
+    connection: Connection,
+    _lock: std::fs::File,
+}
+
+impl Memory {
+    pub(super) fn open(path: &Path) -> Result<Self, MemoryError> {
+        let lock = lock(path)?;
+        let sqlite = |error| MemoryError::Sqlite { path: path.into(), error };
+        let connection = Connection::open(path).map_err(sqlite)?;
+        // No sync: losing the last moments to a power cut costs a customer one repeat.
+        let schema = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+            CREATE TABLE IF NOT EXISTS orders(digest BLOB PRIMARY KEY, jws BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+        connection.execute_batch(schema).map_err(sqlite)?;
+        Ok(Memory { connection, _lock: lock })
+    }
+
+    /// The orders that were under way.
+    pub(super) fn orders(&self, path: &Path) -> Result<Vec<Arc<Order>>, MemoryError> {
+        let sqlite = |error| MemoryError::Sqlite { path: path.into(), error };
+        let mut select = self.connection.prepare("SELECT jws FROM orders").map_err(sqlite)?;
+        let rows = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).map_err(sqlite)?;
+        rows.map(|jws| {
+            let order = Order::parse(&jws.map_err(sqlite)?);
+            order.map_err(|error| MemoryError::Damaged { path: path.into(), error })
+        })
+        .collect()
+    }
+
+    fn write(&mut self, notes: BTreeMap<Digest, Option<Arc<Order>>>) -> rusqlite::Result<()> {
+        let tx = self.connection.transaction()?;
+        for (digest, order) in notes {
+            match order {
+                Some(order) => tx
+                    .prepare_cached("INSERT OR IGNORE INTO orders(digest, jws) VALUES (?, ?)")?
+                    .execute((digest.as_bytes(), order.bytes()))?,
+                None => {
+                    tx.prepare_cached("DELETE FROM orders WHERE digest = ?")?.execute([digest.as_bytes()])?
+                }
+            };
+        }
+        tx.commit()
+    }
+}
+
+/// A second process on the same file would forget the first one's orders.
+fn lock(path: &Path) -> Result<std::fs::File, MemoryError> {
+    let lock_path = path.with_extension("lock");
+    let io = |error| MemoryError::Io { path: lock_path.clone(), error };
+    let file =
+        std::fs::File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(MemoryError::InUse { path: path.into() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Starts the thread that writes what changed, a few times a second, until the core is gone. `written` is what the
+/// file holds now.
+pub(super) fn spawn(
+    mut memory: Memory,
+    mut written: BTreeSet<Digest>,
+) -> std::io::Result<(Sender<Note>, std::thread::JoinHandle<()>)> {
+    let (sender, notes): (_, Receiver<Note>) = crossbeam_channel::unbounded();
+    let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
+        let mut changed = BTreeMap::new();
+        loop {
+            let gone = match notes.recv_timeout(WRITE_EVERY) {
+                Ok(note) => {
+                    std::iter::once(note).chain(notes.try_iter()).for_each(|note| match note {
+                        Note::Remember(order) => drop(changed.insert(order.digest(), Some(order))),
+                        Note::Forget(digest) if written.contains(&digest) => {
+                            drop(changed.insert(digest, None))
+                        }
+                        Note::Forget(digest) => drop(changed.remove(&digest)),
+                    });
+                    std::thread::sleep(WRITE_EVERY);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            if !changed.is_empty() {
+                for (digest, order) in &changed {
+                    match order {
+                        Some(_) => written.insert(*digest),
+                        None => written.remove(digest),
+                    };
+                }
+                if let Err(error) = memory.write(std::mem::take(&mut changed)) {
+                    tracing::warn!(
+                        "orders under way are not kept: {error}; a restart would need customers' repeats"
+                    );
+                }
+            }
+            if gone {
+                break;
+            }
+        }
+    })?;
+    Ok((sender, thread))
+}

@@ -1,0 +1,165 @@
+//! The process around a [`Courier`]: links, clock, and a small memory of what is under way.
+//!
+//! Three threads: the **core** owns the courier and runs one loop over one closed `Event` enum; the **link** carries
+//! frames; the **memory** writes a few times a second what is under way. Nothing waits for the memory.
+
+mod core;
+mod memory;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Sender, TrySendError};
+use hundi_protocol::{Identity, Network, NetworkError};
+use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
+use hundi_protocol::{NodeName, Peer, UnixMillis, Verifier};
+use tracing::info;
+
+use crate::courier::{Courier, Policy};
+use core::{Core, Event};
+use memory::Memory;
+pub use memory::MemoryError;
+
+/// How many batches of messages wait for the core before the links stop reading.
+const EVENTS_MAX: usize = 1_024;
+
+/// What a coordinator needs to start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The network's file.
+    pub network: PathBuf,
+    /// This coordinator.
+    pub name: NodeName,
+    /// Its folder: certificate, key and `coordinator.db`.
+    pub folder: PathBuf,
+    /// Order of asking, waiting times and bounds.
+    pub policy: Policy,
+}
+
+/// Why a coordinator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `network.toml` or the node's folder.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The file of orders under way.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The folder belongs to somebody else.
+    #[error("{folder} is the folder of {found}, not of {expected}; give the folder of {expected} as --data")]
+    OtherNode {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: Peer,
+        /// Whose it should be.
+        expected: Peer,
+    },
+    /// The address to listen on.
+    #[error("cannot listen on {address}: {error}; is another process using it?")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The network gives this node no address.
+    #[error("network.toml has no address for {0}; add one")]
+    NoAddress(Peer),
+    /// The links.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Tells a running node to stop.
+#[derive(Clone, Debug)]
+pub struct Stopper(Sender<Event>);
+
+impl Stopper {
+    /// Takes no new orders, finishes what is under way (for a few seconds at most), then stops.
+    pub fn stop(&self) {
+        // An error means that it has stopped already.
+        let _ = self.0.send(Event::Stop);
+    }
+}
+
+/// A coordinator that runs.
+#[derive(Debug)]
+pub struct Running {
+    stopper: Stopper,
+    core: JoinHandle<()>,
+    memory: JoinHandle<()>,
+}
+
+impl Running {
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Waits until it has stopped. A panic of one of its threads goes on here.
+    pub fn wait(self) {
+        for thread in [self.core, self.memory] {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Starts a coordinator.
+///
+/// # Errors
+/// [`StartError`]: one line that says what, where and what to do.
+pub fn start(config: Config) -> Result<Running, StartError> {
+    let network = Arc::new(Network::load(&config.network)?);
+    let identity = Identity::load(&config.folder, &network)?;
+    let expected = Peer::coordinator(config.name.clone());
+    if *identity.peer() != expected {
+        let (folder, found) = (config.folder, identity.peer().clone());
+        return Err(StartError::OtherNode { folder, found, expected });
+    }
+    let path = config.folder.join("coordinator.db");
+    let memory = Memory::open(&path)?;
+    let remembered = memory.orders(&path)?;
+    let written = remembered.iter().map(|order| order.digest()).collect();
+    let address = network.node(&expected).and_then(|node| node.address.clone());
+    let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
+    let listener = TcpListener::bind(&address)
+        .map_err(|error| StartError::Listen { address: address.clone(), error })?;
+
+    let (events, inputs) = crossbeam_channel::bounded(EVENTS_MAX);
+    let deliver = {
+        let events = events.clone();
+        Arc::new(move |inbound: Inbound| match events.try_send(Event::Inbound(inbound)) {
+            Err(TrySendError::Full(Event::Inbound(inbound))) => Err(inbound),
+            _ => Ok(()), // Taken, or the node has stopped and nobody will read it.
+        })
+    };
+    let verifier = Verifier::new(network.directory());
+    let banks = network.banks().collect();
+    let options =
+        LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
+    let link = Link::start(options)?;
+    let (notes, memory) = memory::spawn(memory, written).map_err(StartError::Thread)?;
+    info!(%address, under_way = remembered.len(), "coordinator {} is up", config.name);
+    let courier = Courier::open(now(), banks, config.policy, remembered);
+    let core = Core::new(courier, verifier, link, notes);
+    let core = std::thread::Builder::new()
+        .name("core".into())
+        .spawn(move || core.run(&inputs))
+        .map_err(StartError::Thread)?;
+    Ok(Running { stopper: Stopper(events), core, memory })
+}
+
+/// The clock, in the one place that reads it. A clock before 1970 reads as 1970.
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
