@@ -6,6 +6,7 @@ mod flags;
 mod ids;
 mod memory;
 mod reads;
+pub mod script;
 pub mod sqlite;
 mod status;
 mod store;
