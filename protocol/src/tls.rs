@@ -127,7 +127,10 @@ fn explain(error: &webpki::Error) -> String {
     match error {
         webpki::Error::CertExpired { .. } => "it has expired".to_owned(),
         webpki::Error::CertNotValidYet { .. } => "it is not valid yet (or our clock is behind)".to_owned(),
-        webpki::Error::UnknownIssuer => "it is not signed by this network's authority".to_owned(),
+        // An authority of another name, or another authority of the same name.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            "it is not signed by this network's authority".to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -268,4 +271,116 @@ pub(crate) fn client_config(
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_sni = false;
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::authority::{Authority, Validity};
+    use crate::network::{Member, NETWORK_FILE, Plan, init};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn peer(text: &str) -> Peer {
+        Peer::from_uri(&format!("spiffe://hundi/{text}")).unwrap()
+    }
+
+    fn network(dir: &std::path::Path) -> Network {
+        let plan = Plan {
+            network: "test".to_owned(),
+            banks: vec![Member { name: "alpha".parse().unwrap(), address: "h:1".to_owned() }],
+            coordinators: vec![Member { name: "c1".parse().unwrap(), address: "h:2".to_owned() }],
+            apps: vec![],
+            seed: None,
+            now: SystemTime::now(),
+            valid_for: HOUR,
+        };
+        init(dir, &plan).unwrap();
+        Network::load(&dir.join(NETWORK_FILE)).unwrap()
+    }
+
+    /// A certificate made by rcgen directly, with these URIs.
+    fn with_uris(uris: &[&str], authority_seed: &[u8; 32]) -> CertificateDer<'static> {
+        let pem = |seed: &[u8; 32]| Authority::create("x", seed, validity(0)).unwrap().1.key_pem;
+        let key = |seed: &[u8; 32]| rcgen::KeyPair::from_pem(&pem(seed)).unwrap();
+        let issuer = rcgen::Issuer::new(rcgen::CertificateParams::default(), key(authority_seed));
+        let mut params = rcgen::CertificateParams::default();
+        params.subject_alt_names =
+            uris.iter().map(|uri| rcgen::SanType::URI((*uri).try_into().unwrap())).collect();
+        params.signed_by(&key(&[3; 32]), &issuer).unwrap().der().clone()
+    }
+
+    fn validity(hours_ago: u32) -> Validity {
+        Validity { from: SystemTime::now() - HOUR * hours_ago, length: HOUR }
+    }
+
+    #[test]
+    fn only_a_listed_node_with_a_timely_certificate_of_the_authority_gets_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = network(dir.path());
+        let authority = Authority::open(&network, &dir.path().join("authority.key")).unwrap();
+        let foreign = |name: &str| Authority::create(name, &[9; 32], validity(0)).unwrap().0;
+        let own = |who: &str| {
+            let identity = Identity::load(&dir.path().join(Identity::folder(&peer(who))), &network).unwrap();
+            identity.certificate().clone()
+        };
+        let issue = |authority: &Authority, who: &str, validity| {
+            CertificateDer::from(authority.issue(&peer(who), &[1; 32], validity).unwrap().certificate_der)
+        };
+        let check = |certificate: &CertificateDer<'_>, expected: Option<&str>| {
+            let gate = Gate::new(Arc::new(network.clone()), expected.map(peer)).unwrap();
+            let as_client = gate.check(certificate, UnixTime::now(), KeyUsage::client_auth());
+            assert_eq!(as_client, gate.check(certificate, UnixTime::now(), KeyUsage::server_auth()));
+            as_client
+        };
+        let not_trusted = |why: &str| Err(PeerRefused::NotTrusted(why.to_owned()));
+        let other_peer =
+            PeerRefused::OtherPeer { expected: peer("coordinator/c1"), found: peer("bank/alpha") };
+
+        assert_eq!(check(&own("bank/alpha"), None), Ok(()));
+        assert_eq!(check(&own("bank/alpha"), Some("bank/alpha")), Ok(()));
+        assert_eq!(check(&own("bank/alpha"), Some("coordinator/c1")), Err(other_peer));
+        let unknown = not_trusted("it is not signed by this network's authority");
+        for name in ["test", "other"] {
+            assert_eq!(check(&issue(&foreign(name), "bank/alpha", validity(0)), None), unknown);
+        }
+        assert_eq!(check(&issue(&authority, "bank/alpha", validity(2)), None), not_trusted("it has expired"));
+        let early = Validity { from: SystemTime::now() + HOUR, length: HOUR };
+        let too_early = not_trusted("it is not valid yet (or our clock is behind)");
+        assert_eq!(check(&issue(&authority, "bank/alpha", early), None), too_early);
+        let not_listed = Err(PeerRefused::NotListed(peer("bank/omega")));
+        assert_eq!(check(&issue(&authority, "bank/omega", validity(0)), None), not_listed);
+        let second = issue(&authority, "bank/alpha", validity(0));
+        assert_eq!(check(&second, None), Err(PeerRefused::OtherCertificate(peer("bank/alpha"))));
+        assert!(matches!(check(network.authority(), None), Err(PeerRefused::NotTrusted(_))));
+        assert!(matches!(check(&CertificateDer::from(vec![1, 2, 3]), None), Err(PeerRefused::Malformed(_))));
+    }
+
+    #[test]
+    fn a_certificate_names_exactly_one_node() {
+        let name = |uris: &[&str]| peer_of_certificate(&with_uris(uris, &[9; 32]));
+        assert_eq!(name(&["spiffe://hundi/bank/alpha"]), Ok(peer("bank/alpha")));
+        assert_eq!(name(&[]), Err(PeerRefused::NotOneName(0)));
+        let two = ["spiffe://hundi/bank/alpha", "spiffe://hundi/bank/beta"];
+        assert_eq!(name(&two), Err(PeerRefused::NotOneName(2)));
+        for uri in [
+            "https://hundi/bank/alpha",
+            "spiffe://other/bank/alpha",
+            "spiffe://hundi/bank",
+            "spiffe://hundi/bank/",
+            "spiffe://hundi/bank/Alpha",
+            "spiffe://hundi/bank/alpha/",
+            "spiffe://hundi/bank/alpha/x",
+            "spiffe://hundi/bank/alpha?x",
+            "spiffe://hundi/bank//alpha",
+            "spiffe://hundi//bank/alpha",
+            "spiffe://hundi/king/alpha",
+            "SPIFFE://hundi/bank/alpha",
+            " spiffe://hundi/bank/alpha",
+        ] {
+            assert!(matches!(name(&[uri]), Err(PeerRefused::BadName { .. })), "{uri}");
+        }
+    }
 }

@@ -7,6 +7,8 @@
     reason = "shared by several test binaries"
 )]
 
+pub mod world;
+
 use std::sync::Arc;
 
 use hundi_protocol::*;
