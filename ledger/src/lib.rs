@@ -1,6 +1,7 @@
 //! A double-entry ledger inside your process, on SQLite.
 
 mod account;
+mod currency;
 pub mod engine;
 mod flags;
 mod ids;
@@ -12,6 +13,9 @@ mod status;
 mod store;
 
 pub use account::{Account, Transfer};
+pub use currency::{
+    BadCurrency, BadMoney, CURRENCY_CODE_BYTES_MAX, Currencies, Currency, MINOR_DIGITS_MAX, Money,
+};
 pub use flags::{AccountFilterFlags, AccountFlags, QueryFilterFlags, TransferFlags};
 pub use ids::{AccountId, Amount, Code, CommitSeq, LedgerCode, Timestamp, TransferId};
 pub use memory::{MemorySavepoint, MemoryStore};

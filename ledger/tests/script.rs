@@ -10,8 +10,8 @@ fn run(input: &[u8]) -> (String, Ended) {
 
 fn run_on(session: &mut impl Session, input: &[u8]) -> (String, Ended) {
     let mut output = Vec::new();
-    let ended = script::run(session, || Timestamp(1_000), input, &mut output).unwrap();
-    (String::from_utf8(output).unwrap(), ended)
+    let ended = script::run(session, || Timestamp(1_000), input, &mut output).expect("a working ledger");
+    (String::from_utf8(output).expect("UTF-8"), ended)
 }
 
 /// Lines in pairs: what goes in, and after `->` what must come out.
@@ -27,9 +27,9 @@ fn check(table: &str) {
     }
     assert_eq!(in_memory, expected);
 
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.db");
-    let (on_file, _) = run_on(&mut FileSession::open(path).unwrap(), input.as_bytes());
+    let (on_file, _) = run_on(&mut FileSession::open(path).expect("a new file"), input.as_bytes());
     assert_eq!(on_file, expected, "on a file");
 }
 
