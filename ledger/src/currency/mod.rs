@@ -239,7 +239,7 @@ fn is_grouped(whole: &str) -> bool {
     let all_digits = |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
     let groups: Vec<&str> = whole.split(',').collect();
     let Some((first, rest)) = groups.split_first() else { return false };
-    if !groups.iter().all(|group| all_digits(group)) {
+    if !groups.iter().all(all_digits) {
         return false;
     }
     let Some((last, middle)) = rest.split_last() else { return true };
