@@ -21,4 +21,4 @@ pub use memory_books::MemoryBooks;
 pub use outbox::Outbox;
 pub use participant::{AccountAnswer, AccountRefusal, AccountRequest, Effect, Fault, Participant, Policy};
 pub use record::{AccountRecord, BankRecord, CustomerRecord, EntryRecord, PaymentRecord};
-pub use sqlite_books::{BANK_SCHEMA, BankDisk, BooksError, SqliteBooks, WriteSet};
+pub use sqlite_books::{BANK_SCHEMA, BankDisk, BooksError, SqliteBooks, WriteSet, first_bad_bank_row};

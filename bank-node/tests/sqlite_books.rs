@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hundi_bank_node::{AccountRequest, BankDisk, Books, Effect, Participant, Policy, SqliteBooks};
+use hundi_bank_node::{
+    AccountRequest, BankDisk, Books, Effect, Participant, Policy, SqliteBooks, first_bad_bank_row,
+};
 use hundi_ledger::TransferId;
 use hundi_protocol::{
     AccountName, AccountRef, BankKey, BankName, Credit, CustomerKey, Directory, Minor, NodeName, Order,
@@ -155,4 +157,50 @@ fn a_second_process_is_refused() {
     let alpha = Bank::open(&dir, "alpha");
     let error = SqliteBooks::open(&alpha.path, verifier()).unwrap_err().to_string();
     assert!(error.contains("in use"), "{error}");
+}
+
+#[test]
+fn every_altered_row_of_the_bank_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
+    alpha.open_account("asha");
+    beta.open_account("bela");
+    let order = order();
+    let beta_yes = beta.prepare(&order, &[]);
+    let alpha_yes = alpha.prepare(&order, &[beta_yes]);
+    beta.node.handle_vote(NOW, &alpha_yes).unwrap();
+    beta.sync();
+    beta.node.handle_floor(UnixMillis(10));
+    beta.sync();
+    let path = beta.path.clone();
+    drop(beta);
+    let file = Connection::open(&path).unwrap();
+    assert_eq!(first_bad_bank_row(&file).unwrap(), None);
+    for (table, column, value) in [
+        ("customers", "name", "'bels'"),
+        ("customers", "account", "zeroblob(16)"),
+        ("customers", "currency", "'INS'"),
+        ("customers", "key", "NULL"),
+        ("customers", "seq", "seq + 1"),
+        ("customers", "closed_seq", "1"),
+        ("account_names", "name", "name || 'x'"),
+        ("refusal_floors", "expires_at", "9"),
+        ("payments", "order_id", "zeroblob(16)"),
+        ("payments", "digest", "zeroblob(32)"),
+        ("payments", "vote", "1"),
+        ("payments", "claims_order_id", "1 - claims_order_id"),
+        ("payments", "expires_at", "expires_at + 1"),
+        ("payments", "seq", "seq + 1"),
+        ("payments", "outcome", "1 - outcome"),
+        ("payments", "outcome", "NULL"),
+        ("payments", "settled_seq", "settled_seq - 1"),
+        ("payments", "evidence", "X'00'"),
+        ("payments", "jws", "X'00'"),
+    ] {
+        file.execute_batch(&format!("BEGIN; UPDATE {table} SET {column} = {value}")).unwrap();
+        assert!(first_bad_bank_row(&file).unwrap().is_some(), "{table}.{column} = {value} went unnoticed");
+        file.execute_batch("ROLLBACK").unwrap();
+    }
+    file.execute_batch("DELETE FROM payments").unwrap();
+    assert!(first_bad_bank_row(&file).unwrap().is_some(), "a forgotten YES went unnoticed");
 }

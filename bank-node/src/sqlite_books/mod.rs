@@ -8,6 +8,7 @@ mod cache;
 mod reader;
 mod rows;
 mod schema;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +25,7 @@ use cache::Cache;
 use reader::Reader;
 use rows::Row;
 pub use schema::BANK_SCHEMA;
+pub use verify::first_bad_bank_row;
 
 /// Why a bank's books cannot be opened or read. A node that meets it must stop.
 #[derive(Debug, thiserror::Error)]

@@ -45,9 +45,12 @@ impl Reader {
     }
 
     pub(super) fn floor(&self) -> Result<UnixMillis, BooksError> {
-        let floor: i64 =
-            self.connection.query_row("SELECT expires_at FROM refusal_floor", [], |row| row.get(0))?;
-        u64::try_from(floor).map(UnixMillis).map_err(|_| BooksError::damaged("refusal_floor", "below zero"))
+        let floor: i64 = self.connection.query_row(
+            "SELECT coalesce(max(expires_at), 0) FROM refusal_floors",
+            [],
+            |row| row.get(0),
+        )?;
+        u64::try_from(floor).map(UnixMillis).map_err(|_| BooksError::damaged("refusal_floors", "below zero"))
     }
 
     pub(super) fn newest_order_id(&self) -> Result<Option<OrderId>, BooksError> {

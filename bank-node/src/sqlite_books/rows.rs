@@ -82,6 +82,10 @@ impl RowHashes {
         self.add(&[b"double vote", digest, yes, no]);
     }
 
+    pub(super) fn floor(&mut self, expires_at: i64) {
+        self.add(&[b"floor", &expires_at.to_be_bytes()]);
+    }
+
     /// The bytes that the ledger hashes into its chain; empty if the commit has no such row.
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         self.0.sort_unstable();
@@ -93,6 +97,7 @@ impl RowHashes {
 pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusqlite::Result<Vec<u8>> {
     let seq = i64::try_from(seq.0).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX))?;
     let mut hashes = RowHashes::default();
+    let mut floor_raised = None;
     for row in rows {
         match row {
             Row::OpenCustomer { name, customer } => open_customer(tx, seq, name, customer, &mut hashes)?,
@@ -117,12 +122,16 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
             }
             Row::DoubleVote(proof) => double_vote(tx, seq, proof, &mut hashes)?,
             Row::Floor(floor) => {
-                tx.execute("UPDATE refusal_floor SET expires_at = ?", [millis(*floor)])?;
+                tx.execute("INSERT OR REPLACE INTO refusal_floors VALUES (?, ?)", (seq, millis(*floor)))?;
+                floor_raised = Some(millis(*floor));
             }
             Row::Drop { upto } => {
                 tx.execute("DELETE FROM payments WHERE vote <> 0 AND expires_at <= ?", [millis(*upto)])?;
             }
         }
+    }
+    if let Some(floor) = floor_raised {
+        hashes.floor(floor);
     }
     Ok(hashes.into_bytes())
 }

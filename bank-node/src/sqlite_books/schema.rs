@@ -44,9 +44,8 @@ CREATE TABLE double_votes(
     PRIMARY KEY(digest, bank)
 ) STRICT, WITHOUT ROWID;
 
--- One row: orders that expire at or before this (unix milliseconds) are refused without a record.
-CREATE TABLE refusal_floor(one INTEGER PRIMARY KEY CHECK (one = 1), expires_at INTEGER NOT NULL) STRICT;
-INSERT INTO refusal_floor VALUES (1, 0);
+-- Orders that expire at or before the highest (unix milliseconds) are refused without a record. Only rises.
+CREATE TABLE refusal_floors(seq INTEGER PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
 
 CREATE VIEW v_votes AS
 SELECT lower(hex(digest)) AS payment,

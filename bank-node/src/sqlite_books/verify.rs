@@ -1,0 +1,141 @@
+//! Holds the bank's own tables against the hash chain: which row is not what was committed?
+
+use std::collections::BTreeMap;
+
+use hundi_ledger::AccountId;
+use hundi_protocol::Order;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+
+use super::rows::RowHashes;
+
+/// The first thing that is wrong with the bank's own tables, in words, or `None`.
+///
+/// Customers, YES votes, outcomes with their evidence, double votes and the floor of refusals are in the chain: for each commit their hashes
+/// must give the one that the chain has. Refusals may be dropped (R7) and are held by their own digest. The chain
+/// itself, and the ledger's tables, are for the ledger's verification.
+///
+/// # Errors
+/// When SQLite cannot read the file.
+pub fn first_bad_bank_row(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut by_commit: BTreeMap<i64, RowHashes> = BTreeMap::new();
+    if let Some(bad) = add_customers(connection, &mut by_commit)? {
+        return Ok(Some(bad));
+    }
+    if let Some(bad) = add_payments(connection, &mut by_commit)? {
+        return Ok(Some(bad));
+    }
+    add_double_votes(connection, &mut by_commit)?;
+    add_floors(connection, &mut by_commit)?;
+    compare(connection, by_commit)
+}
+
+fn add_customers(
+    connection: &Connection,
+    by_commit: &mut BTreeMap<i64, RowHashes>,
+) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare(
+        "SELECT c.name, c.account, c.currency, c.key, c.seq, c.closed_seq, n.name, n.currency \
+         FROM customers c LEFT JOIN account_names n ON n.account = c.account ORDER BY c.name",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, currency): (String, String) = (row.get(0)?, row.get(2)?);
+        let account: [u8; 16] = match row.get(1) {
+            Ok(account) => account,
+            Err(_) => return Ok(Some(format!("customers: {name}: the account is not 16 bytes"))),
+        };
+        let key: Option<Vec<u8>> = row.get(3)?;
+        let account = AccountId(u128::from_be_bytes(account));
+        let (listed_as, listed_in): (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
+        if listed_as.as_ref() != Some(&name) || listed_in.as_ref() != Some(&currency) {
+            return Ok(Some(format!("account_names: the account of customer {name} is listed as another")));
+        }
+        by_commit.entry(row.get(4)?).or_default().customer_opened(&name, account, &currency, key.as_deref());
+        if let Some(closed_seq) = row.get(5)? {
+            by_commit.entry(closed_seq).or_default().customer_closed(&name);
+        }
+    }
+    Ok(None)
+}
+
+fn add_payments(
+    connection: &Connection,
+    by_commit: &mut BTreeMap<i64, RowHashes>,
+) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare(
+        "SELECT order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, evidence, jws FROM payments",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (order_id, digest, jws): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(9)?);
+        let bad = |what: &str| Ok(Some(format!("payments: {}: {what}", hex(&digest))));
+        let Ok(order) = Order::parse(&jws) else { return bad("the order is not one") };
+        if order.digest().as_bytes().as_slice() != digest || order.id().to_bytes().as_slice() != order_id {
+            return bad("the order is another one");
+        }
+        if i64::try_from(order.expires_at().0) != Ok(row.get(4)?) {
+            return bad("expires_at is not the order's");
+        }
+        let (vote, seq): (i64, i64) = (row.get(2)?, row.get(5)?);
+        let (outcome, settled_seq): (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+        let evidence: Option<Vec<u8>> = row.get(8)?;
+        match (vote, outcome, settled_seq, evidence) {
+            (0, None, None, None) => by_commit.entry(seq).or_default().yes(row.get(3)?, &jws),
+            (0, Some(outcome), Some(settled_seq), Some(evidence)) => {
+                by_commit.entry(seq).or_default().yes(row.get(3)?, &jws);
+                by_commit.entry(settled_seq).or_default().settled(&digest, outcome, &evidence);
+            }
+            (1..=255, Some(0), Some(_), Some(_)) => {}
+            _ => return bad("vote, outcome and evidence do not fit together"),
+        }
+    }
+    Ok(None)
+}
+
+fn add_double_votes(
+    connection: &Connection,
+    by_commit: &mut BTreeMap<i64, RowHashes>,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT digest, yes, no, seq FROM double_votes")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (digest, yes, no): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        by_commit.entry(row.get(3)?).or_default().double_vote(&digest, &yes, &no);
+    }
+    Ok(())
+}
+
+fn add_floors(connection: &Connection, by_commit: &mut BTreeMap<i64, RowHashes>) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT seq, expires_at FROM refusal_floors")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        by_commit.entry(row.get(0)?).or_default().floor(row.get(1)?);
+    }
+    Ok(())
+}
+
+fn compare(
+    connection: &Connection,
+    mut by_commit: BTreeMap<i64, RowHashes>,
+) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare("SELECT seq, app FROM commits ORDER BY seq")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, in_chain): (i64, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?);
+        let bytes = by_commit.remove(&seq).unwrap_or_default().into_bytes();
+        let found = (!bytes.is_empty()).then(|| Sha256::digest(&bytes).to_vec());
+        if found != in_chain {
+            return Ok(Some(format!(
+                "customers, payments, double_votes or refusal_floors: the rows of commit {seq} are not the ones that were committed"
+            )));
+        }
+    }
+    Ok(by_commit
+        .first_key_value()
+        .map(|(seq, _)| format!("rows name commit {seq}, which is not in the chain")))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
