@@ -1,4 +1,100 @@
-//! What crosses between organisations: orders, votes, certificates, signatures, framing and mutual TLS.
+//! What crosses between organisations that do not trust each other: orders, votes, certificates, and the links that carry
+//! them.
+//!
+//! # The contract
+//!
+//! - An [`Order`] is a customer's signed instruction, the same bytes wherever it goes; its [`Digest`] is the payment's key.
+//! - A [`Vote`] or [`Ack`] counts only as [`Verified`], which is made by checking ([`Verifier::verify`]) or by signing
+//!   with one's own key ([`Signer::sign_own`]), and by nothing else.
+//! - [`outcome`] is the one place that decides, a pure function of order and votes.
+//! - A [`Certificate`] proves an outcome to anybody who has the banks' public keys ([`Directory`]).
+//! - A [`Link`] delivers [`Message`]s from peers whose names come from their certificates, of kinds that their role may
+//!   send ([`may_send`]); it may lose messages, and it promises no more than that.
+//! - Errors say who is at fault: `Malformed…` and [`BadProof`] whoever sent it, [`Misbehaviour`] the peer by name,
+//!   `Local` we. A bank's refusal of a payment is no error but data: a [`Reason`] in a vote.
+//!
+//! The byte layouts are in `docs/protocol.md` and pinned by `tests/golden.rs`; `docs/threat-model.md` says what each
+//! boundary trusts.
+//!
+//! # A payment, without a network
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use hundi_protocol::*;
+//!
+//! // The customer signs an order. Any JOSE library can do this.
+//! let alice = CustomerKey::generate()?;
+//! let order = Order::sign(
+//!     &OrderFields {
+//!         id: OrderId::generate(),
+//!         payer: "alice@alpha".parse()?,
+//!         credits: vec![Credit { payee: "bob@beta".parse()?, amount: Minor(12_50) }],
+//!         currency: "EUR".parse()?,
+//!         expires_at: UnixMillis(1_900_000_000_000),
+//!         note: "two hundis".to_owned(),
+//!     },
+//!     &alice,
+//! )?;
+//!
+//! // Her bank knows her key, and checks it; many at once cost less than half.
+//! let authorised = order.authorise(&alice.public())?;
+//! assert_eq!(authorised.digest(), order.digest());
+//!
+//! // Each bank votes. One signature covers all that one disk write justifies.
+//! let alpha = Signer::new("alpha".parse()?, BankKey::generate()?);
+//! let beta = Signer::new("beta".parse()?, BankKey::generate()?);
+//! let vote = |by: &Signer| Vote { payment: order.digest(), bank: by.bank().clone(), decision: Decision::Yes };
+//! let sent = [alpha.sign_batch(vec![vote(&alpha)]), beta.sign_batch(vec![vote(&beta)])].concat();
+//!
+//! // Whoever receives the votes checks them before believing anything.
+//! let keys = [(alpha.bank().clone(), alpha.public()), (beta.bank().clone(), beta.public())];
+//! let directory: Directory = keys.into_iter().collect();
+//! let mut verifier = Verifier::new(directory.clone());
+//! let votes: Vec<Verified<Vote>> = sent.into_iter().map(|vote| verifier.verify(vote)).collect::<Result<_, _>>()?;
+//! assert_eq!(outcome(&order, &votes[..1]), None);
+//! assert_eq!(outcome(&order, &votes), Some(Outcome::Commit));
+//!
+//! // And the proof holds years later, offline, from public keys alone.
+//! let bytes = Certificate::new(order, &votes).ok_or("no outcome")?.to_bytes();
+//! let certificate = Certificate::from_bytes(&bytes, &mut Verifier::new(directory))?;
+//! assert_eq!(certificate.outcome(), Outcome::Commit);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A node on the network
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::net::TcpListener;
+//! use std::path::Path;
+//! use std::sync::{Arc, mpsc};
+//! use std::time::Duration;
+//! use hundi_protocol::*;
+//!
+//! let dir = Path::new("network");
+//! let network = Arc::new(Network::load(&dir.join(NETWORK_FILE))?);
+//! let identity = Identity::load(&dir.join("bank-alpha"), &network)?;
+//! // A bounded queue: while it is full, nothing more is read from the peers.
+//! let (sender, inbox) = mpsc::sync_channel(256);
+//! let link = Link::start(LinkOptions {
+//!     identity,
+//!     network,
+//!     listener: Some(TcpListener::bind("127.0.0.1:7101")?),
+//!     deliver: Arc::new(move |inbound| match sender.try_send(inbound) {
+//!         Err(mpsc::TrySendError::Full(back)) => Err(back),
+//!         _ => Ok(()),
+//!     }),
+//!     limits: Limits::default(),
+//! })?;
+//! for Inbound { peer, messages, .. } in inbox {
+//!     // Decide, write to disk; only then (R8):
+//!     link.send(&peer, messages);
+//! }
+//! link.shutdown(Duration::from_secs(5));
+//! # Ok(())
+//! # }
+//! ```
 
 mod authorise;
 mod authority;
