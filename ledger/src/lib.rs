@@ -161,9 +161,11 @@
 //! The data model and the results are those of TigerBeetle 0.17, so that its documentation applies.
 
 mod account;
+mod clock;
 mod currency;
 pub mod engine;
 mod flags;
+mod handle;
 mod ids;
 mod memory;
 mod reads;
@@ -173,10 +175,12 @@ mod status;
 mod store;
 
 pub use account::{Account, Transfer};
+pub use clock::{Clock, SystemClock};
 pub use currency::{
     BadCurrency, BadMoney, CURRENCY_CODE_BYTES_MAX, Currencies, Currency, MINOR_DIGITS_MAX, Money,
 };
 pub use flags::{AccountFilterFlags, AccountFlags, QueryFilterFlags, TransferFlags};
+pub use handle::{Ledger, LedgerError, Reply, TransactionError};
 pub use ids::{AccountId, Amount, Code, CommitSeq, LedgerCode, Timestamp, TransferId};
 pub use memory::{MemorySavepoint, MemoryStore};
 pub use reads::{AccountBalance, AccountFilter, ChangeEvent, ChangeEventsFilter, QueryFilter, Reads};

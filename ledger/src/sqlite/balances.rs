@@ -70,7 +70,7 @@ impl Sweep {
                 bits &= bits - 1;
                 let Some(held) = accounts.get(index) else { continue }; // Marked, then rolled back.
                 rows.push(BalanceRow {
-                    slot: Slot(u32::try_from(index).unwrap_or(u32::MAX)),
+                    slot: Slot::at(index),
                     head: held.head,
                     balances: Balances::of(&held.account),
                 });

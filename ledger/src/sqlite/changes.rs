@@ -33,6 +33,23 @@ pub struct Changes {
     pub(super) balances_from: Timestamp,
     pub(super) last: Last,
     pub(super) content: [u8; 32],
+    /// What a transaction has already written.
+    pub(super) written: Written,
+}
+
+/// Balances to be written though nothing happened, so that opening has less to read.
+#[derive(Debug)]
+pub struct Flush {
+    pub(super) balances: Vec<BalanceRow>,
+    pub(super) balances_from: Timestamp,
+}
+
+/// How many rows of the next commit are already written, in a transaction that is still open.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) accounts: usize,
+    pub(super) events: usize,
+    pub(super) burnt: usize,
 }
 
 impl Changes {
@@ -55,38 +72,44 @@ impl Changes {
     }
 }
 
-/// SHA-256 over everything that a commit says: three counts, then accounts, events and burnt ids in order of
-/// execution.
-pub(super) struct Content(Sha256);
+/// SHA-256 over everything that a commit says: the counts and the hashes of its accounts, events and burnt ids, each
+/// in order of execution.
+#[derive(Default)]
+pub(super) struct Content {
+    counts: [u64; 3],
+    hashes: [Sha256; 3],
+}
 
 impl Content {
-    pub(super) fn new(accounts: usize, events: usize, burnt: usize) -> Self {
-        let mut hash = Sha256::new_with_prefix(b"hundi/content/v1\0");
-        for count in [accounts, events, burnt] {
-            hash.update((count as u64).to_le_bytes());
-        }
-        Self(hash)
+    fn add(&mut self, list: usize, bytes: &[u8]) {
+        self.counts[list] += 1;
+        self.hashes[list].update(bytes);
     }
 
     pub(super) fn account(&mut self, account: &Account) {
-        self.0.update(account_content(account));
+        self.add(0, &account_content(account));
     }
 
     pub(super) fn event(&mut self, entry: &Entry) {
-        self.0.update(entry.content());
+        self.add(1, &entry.content());
     }
 
     pub(super) fn burnt(&mut self, id: TransferId) {
-        self.0.update(id.0.to_le_bytes());
+        self.add(2, &id.0.to_le_bytes());
     }
 
     pub(super) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+        let mut hash = Sha256::new_with_prefix(b"hundi/content/v1\0");
+        for (count, list) in self.counts.into_iter().zip(self.hashes) {
+            hash.update(count.to_le_bytes());
+            hash.update(list.finalize());
+        }
+        hash.finalize().into()
     }
 
     /// All at once.
     pub(super) fn of(accounts: &[Account], entries: &[Entry], burnt: &[TransferId]) -> [u8; 32] {
-        let mut content = Self::new(accounts.len(), entries.len(), burnt.len());
+        let mut content = Self::default();
         accounts.iter().for_each(|account| content.account(account));
         entries.iter().for_each(|entry| content.event(entry));
         burnt.iter().for_each(|id| content.burnt(*id));

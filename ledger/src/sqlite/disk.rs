@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
-use super::changes::{Changes, chain};
+use super::changes::{Changes, Flush, chain};
 use super::error::CommitError;
 use super::lock::Ownership;
-use super::write::{integer, write_changes};
+use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
 
 /// Pages in the write-ahead log from which on a commit copies them into the file (64 MiB).
@@ -31,7 +31,7 @@ pub struct Commit {
 /// After any error it refuses all further commits: open the file again.
 #[derive(Debug)]
 pub struct Disk {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
     last: Commit,
     poisoned: bool,
@@ -66,36 +66,62 @@ impl Disk {
         changes: Changes,
         app: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Vec<u8>>,
     ) -> Result<Commit, CommitError> {
-        if self.poisoned {
-            return Err(CommitError::Poisoned);
+        let last = self.begin()?;
+        if changes.seq.0 != last.seq.0 + 1 {
+            return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: last.seq.0 + 1 });
         }
-        self.poisoned = true; // Until it is known to be well.
-        if changes.seq.0 != self.last.seq.0 + 1 {
-            return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: self.last.seq.0 + 1 });
-        }
-        let commit = self.write(&changes, app)?;
-        self.last = commit;
-        self.checkpoint_if_large(changes.len()).map_err(CommitError::Unknown)?;
-        self.poisoned = false;
-        Ok(commit)
-    }
-
-    fn write(
-        &mut self,
-        changes: &Changes,
-        app: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Vec<u8>>,
-    ) -> Result<Commit, CommitError> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(CommitError::Unknown)?;
-        write_changes(&tx, changes).map_err(CommitError::Unknown)?;
         let app = app(&tx).map_err(CommitError::App)?;
-        let app: Option<[u8; 32]> = (!app.is_empty()).then(|| Sha256::digest(&app).into());
-        let hash = chain(&self.last.hash, changes.seq, &changes.content, app.as_ref());
-        write_commit(&tx, changes, &hash, app.as_ref()).map_err(CommitError::Unknown)?;
+        let commit = finish(&tx, &last, &changes, &app).map_err(CommitError::Unknown)?;
         tx.commit().map_err(CommitError::Unknown)?;
-        Ok(Commit { seq: changes.seq, hash })
+        self.committed(commit, changes.len())?;
+        Ok(commit)
+    }
+
+    /// Refuses if an earlier commit failed; from here on every way out but [`Disk::committed`] and
+    /// [`Disk::unharmed`] is final. Gives the last commit.
+    pub(super) fn begin(&mut self) -> Result<Commit, CommitError> {
+        if self.poisoned {
+            return Err(CommitError::Poisoned);
+        }
+        self.poisoned = true;
+        Ok(self.last)
+    }
+
+    /// The transaction is on disk.
+    pub(super) fn committed(&mut self, commit: Commit, rows: usize) -> Result<(), CommitError> {
+        self.last = commit;
+        self.checkpoint_if_large(rows).map_err(CommitError::Unknown)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// The transaction was rolled back, cleanly.
+    pub(super) fn unharmed(&mut self) {
+        self.poisoned = false;
+    }
+
+    /// Brings balances on disk up to date with the events. All taken changes must be committed.
+    ///
+    /// # Errors
+    /// Any error is final, as in [`Disk::commit`].
+    pub fn flush(&mut self, flush: &Flush) -> Result<(), CommitError> {
+        let last = self.begin()?;
+        if !flush.balances.is_empty() {
+            let write = |connection: &mut Connection| {
+                let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                write_balances(&tx, &flush.balances)?;
+                tx.prepare_cached("UPDATE commits SET balances_from = ? WHERE seq = ?")?
+                    .execute(params![flush.balances_from, last.seq])?;
+                tx.commit()
+            };
+            write(&mut self.connection).map_err(CommitError::Unknown)?;
+        }
+        self.unharmed();
+        Ok(())
     }
 
     /// Copies the write-ahead log into the file; worth doing when nothing else is to be done.
@@ -103,12 +129,9 @@ impl Disk {
     /// # Errors
     /// Any error is final, as in [`Disk::commit`].
     pub fn checkpoint(&mut self) -> Result<(), CommitError> {
-        if self.poisoned {
-            return Err(CommitError::Poisoned);
-        }
-        self.poisoned = true;
+        self.begin()?;
         checkpoint(&self.connection).map_err(CommitError::Unknown)?;
-        self.poisoned = false;
+        self.unharmed();
         Ok(())
     }
 
@@ -128,6 +151,20 @@ impl Disk {
 /// Copies what no reader needs any more. A reader that holds the log back is no error.
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
+/// Writes what is left of a commit, and its link of the chain.
+pub(super) fn finish(
+    tx: &Transaction<'_>,
+    last: &Commit,
+    changes: &Changes,
+    app: &[u8],
+) -> rusqlite::Result<Commit> {
+    write_changes(tx, changes)?;
+    let app: Option<[u8; 32]> = (!app.is_empty()).then(|| Sha256::digest(app).into());
+    let hash = chain(&last.hash, changes.seq, &changes.content, app.as_ref());
+    write_commit(tx, changes, &hash, app.as_ref())?;
+    Ok(Commit { seq: changes.seq, hash })
 }
 
 fn write_commit(

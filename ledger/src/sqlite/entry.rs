@@ -27,6 +27,19 @@ impl Slot {
         slot.map(Self).ok_or_else(|| ReadError::Damaged(format!("account number {number} cannot be")))
     }
 
+    /// The slot so many places further.
+    pub(super) fn plus(self, places: usize) -> Self {
+        Self::at(self.index() + places)
+    }
+
+    /// The slot of a place.
+    ///
+    /// # Panics
+    /// At 2^32 accounts, which no memory holds.
+    pub(super) fn at(place: usize) -> Self {
+        Self(u32::try_from(place).expect("memory holds fewer than 2^32 accounts"))
+    }
+
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
@@ -67,7 +80,7 @@ impl Balances {
 
 /// One event with all that its row holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The new transfer. For an expiry: no id, the pending transfer's accounts, amount, ledger and code, its id as
     /// `pending_id`, and the time of the expiry.
     pub(super) transfer: Transfer,

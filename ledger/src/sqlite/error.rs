@@ -129,6 +129,9 @@ pub enum CommitError {
     /// file, so it has to be opened again.
     #[error("the application's part of the commit failed, nothing was written: {0}")]
     App(#[source] rusqlite::Error),
+    /// A step of the transaction had failed, or something ended the transaction: nothing was written.
+    #[error("the transaction was lost before its commit, nothing was written")]
+    Ended,
     /// An earlier commit failed; nothing was tried.
     #[error("an earlier commit failed: open the file again")]
     Poisoned,

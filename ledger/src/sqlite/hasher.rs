@@ -47,6 +47,9 @@ impl Hasher for IdHasher {
             self.fold(u64::from_le_bytes(word), chunk.len() as u64);
         }
     }
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
     fn write_u64(&mut self, number: u64) {
         self.fold(number, 0x9e37_79b9_7f4a_7c15);
     }

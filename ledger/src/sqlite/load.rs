@@ -23,12 +23,23 @@ pub(super) fn state(lookup: Lookup, last: &LastCommit, recent_events: usize) -> 
     Ok(state)
 }
 
+/// The columns that [`read_held`] wants, to be followed by conditions on `a`.
+const SELECT_HELD: &str = "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, \
+    a.user_data_64, a.user_data_32, b.head, b.debits_pending, b.debits_posted, b.credits_pending, \
+    b.credits_posted, b.closed FROM accounts a LEFT JOIN balances b ON b.n = a.n ";
+
+/// One account, with balances that may lag.
+pub(super) fn read_account(lookup: &Lookup, slot: Slot) -> Result<Account, ReadError> {
+    let mut statement = lookup.connection.prepare_cached(&format!("{SELECT_HELD}WHERE a.n = ?"))?;
+    let mut rows = statement.query([slot.number()])?;
+    match rows.next()? {
+        Some(row) => Ok(read_held(row)?.account),
+        None => Err(ReadError::Damaged(format!("account number {} is missing", slot.number()))),
+    }
+}
+
 fn load_accounts(state: &mut State) -> Result<(), ReadError> {
-    let mut statement = state.lookup.connection.prepare(
-        "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, a.user_data_64, a.user_data_32,
-            b.head, b.debits_pending, b.debits_posted, b.credits_pending, b.credits_posted, b.closed
-        FROM accounts a LEFT JOIN balances b ON b.n = a.n ORDER BY a.n",
-    )?;
+    let mut statement = state.lookup.connection.prepare(&format!("{SELECT_HELD}ORDER BY a.n"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;

@@ -1,12 +1,16 @@
 //! What memory does not hold, read from the file: a read-only connection with one statement for each question.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::entry::{Entry, SELECT_ENTRY, read_entry, read_id_or_zero, read_timestamp};
+use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_timestamp};
 use super::error::ReadError;
-use crate::{Phase, Timestamp, TransferId};
+use super::hasher::IdMap;
+use super::load::read_account;
+use super::reads::Source;
+use crate::{Account, Phase, Timestamp, TransferId};
 
 /// A connection that only reads, and sees what is committed.
 #[derive(Debug)]
@@ -76,6 +80,45 @@ impl Lookup {
             .prepare_cached("SELECT timestamp FROM events WHERE timestamp BETWEEN ? AND ? AND id = ?")?;
         let mut rows = statement.query((first, last, key))?;
         rows.next()?.map(|row| read_timestamp(row, 0)).transpose()
+    }
+}
+
+/// A connection for reads on any thread, with the accounts that it has met.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    lookup: Lookup,
+    accounts: RefCell<IdMap<u32, Account>>,
+}
+
+/// Accounts that a reader remembers.
+const READER_ACCOUNTS_MAX: usize = 1 << 16;
+
+impl Reader {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        Ok(Self { lookup: Lookup::open(path)?, accounts: RefCell::default() })
+    }
+}
+
+impl Source for Reader {
+    fn event(&self, at: Timestamp) -> Result<Entry, ReadError> {
+        self.lookup.entry(at)?.ok_or_else(|| ReadError::Damaged(format!("event {at} is missing")))
+    }
+
+    fn held_account(&self, slot: Slot) -> Result<Account, ReadError> {
+        let mut accounts = self.accounts.borrow_mut();
+        if let Some(account) = accounts.get(&slot.0) {
+            return Ok(*account);
+        }
+        if accounts.len() >= READER_ACCOUNTS_MAX {
+            accounts.clear();
+        }
+        let account = read_account(&self.lookup, slot)?;
+        accounts.insert(slot.0, account);
+        Ok(account)
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.lookup.connection
     }
 }
 

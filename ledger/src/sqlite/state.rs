@@ -3,13 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
 use super::balances::Sweep;
-use super::changes::{Changes, Content};
+use super::changes::{Changes, Content, Flush, Written};
 use super::entry::{Balances, Entry, Slot};
 use super::error::ReadError;
 use super::hasher::IdMap;
 use super::ids::{Found, IdChanges, Ids, Runs, UndoId};
 use super::lookup::Lookup;
+use super::write::{Rows, write_rows};
 use crate::{
     Account, AccountId, CommitSeq, Event, EventKind, Known, Last, Phase, Store, Timestamp, Transfer,
     TransferId,
@@ -98,6 +101,7 @@ pub struct State {
     burnt: Vec<TransferId>,
     undo: Vec<Undo>,
     savepoints: u32,
+    pub(super) written: Written,
 }
 
 impl State {
@@ -124,6 +128,7 @@ impl State {
             burnt: Vec::new(),
             undo: Vec::new(),
             savepoints: 0,
+            written: Written::default(),
         }
     }
 
@@ -150,7 +155,7 @@ impl State {
         };
         let changes = Changes {
             seq,
-            first_account: Slot(u32::try_from(first_account).unwrap_or(u32::MAX)),
+            first_account: Slot::at(first_account),
             content: Content::of(&accounts, &entries, &burnt),
             ids: IdChanges::collect(&mut self.runs, &entries, &burnt),
             accounts,
@@ -159,6 +164,7 @@ impl State {
             balances,
             balances_from: self.sweep.from,
             last: self.last,
+            written: std::mem::take(&mut self.written),
             entries,
         };
         self.remember(&changes);
@@ -166,9 +172,44 @@ impl State {
         changes
     }
 
+    /// The balances that lag on disk, for [`Disk::flush`](super::Disk::flush).
+    ///
+    /// # Panics
+    /// When there are changes that were not taken.
+    #[must_use]
+    pub fn take_flush(&mut self) -> Flush {
+        assert!(!self.is_changed(), "changes are taken first");
+        Flush {
+            balances: self.sweep.take_all(&self.accounts, self.last_event()),
+            balances_from: self.sweep.from,
+        }
+    }
+
+    /// When the next pending transfer expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiring.first().map(|(expires_at, _)| *expires_at)
+    }
+
     /// The time of the newest event.
     pub(super) fn last_event(&self) -> Timestamp {
         self.last.transfer.max(self.last.expiry)
+    }
+
+    /// Writes what has happened since the last call of this or of [`State::take_changes`] into an open transaction.
+    pub(super) fn write_part(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let written = self.written;
+        let first_account = self.accounts.len() - self.new_accounts.len() + written.accounts;
+        let rows = Rows {
+            first_account: Slot::at(first_account),
+            accounts: &self.new_accounts[written.accounts..],
+            entries: &self.entries[written.events..],
+            burnt: &self.burnt[written.burnt..],
+        };
+        write_rows(connection, &rows)?;
+        let (accounts, events, burnt) = (self.new_accounts.len(), self.entries.len(), self.burnt.len());
+        self.written = Written { accounts, events, burnt };
+        Ok(())
     }
 
     /// What is to be said after all commits that were taken so far: their last number.
@@ -308,12 +349,7 @@ impl State {
     }
 
     fn resolve(&mut self, event: &Event<'_>) -> Timestamp {
-        let phase = match event.kind {
-            EventKind::Posted => Phase::Posted,
-            EventKind::Voided => Phase::Voided,
-            EventKind::Expired => Phase::Expired,
-            EventKind::SinglePhase | EventKind::Pending => return Timestamp::ZERO,
-        };
+        let Some(phase) = event.kind.resolves_to() else { return Timestamp::ZERO };
         let pending = event.pending.expect("an event that resolves names what it resolves");
         if let Some(expires_at) = pending.expires_at() {
             self.expiring.remove(&(expires_at, pending.timestamp));
@@ -397,7 +433,7 @@ impl Store for State {
     }
 
     fn insert_account(&mut self, account: &Account) {
-        let slot = Slot(u32::try_from(self.accounts.len()).expect("memory holds fewer than 2^32 accounts"));
+        let slot = Slot::at(self.accounts.len());
         self.accounts.push(Held { account: *account, head: Timestamp::ZERO });
         self.by_id.insert(account.id, slot);
         self.new_accounts.push(*account);

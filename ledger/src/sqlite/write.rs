@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::changes::{BalanceRow, Changes};
-use super::entry::Entry;
+use super::entry::{Entry, Slot};
 use super::ids::Run;
 use super::number::Number;
 use super::rows::{Binder, Table, insert_rows};
@@ -34,17 +34,42 @@ const RUNS: Table =
     Table { insert: "INSERT OR ROLLBACK INTO transfer_runs(id, first, last_id, last)", columns: 4 };
 const IDS: Table = Table { insert: "INSERT OR REPLACE INTO transfer_ids(id, timestamp)", columns: 2 };
 
+/// Rows that say what happened; everything else is an index of them.
+pub(super) struct Rows<'a> {
+    pub(super) first_account: Slot,
+    pub(super) accounts: &'a [Account],
+    pub(super) entries: &'a [Entry],
+    pub(super) burnt: &'a [TransferId],
+}
+
 /// Everything but the row in `commits`.
 pub(super) fn write_changes(connection: &Connection, changes: &Changes) -> rusqlite::Result<()> {
-    let numbered: Vec<(i64, &Account)> = (changes.first_account.number()..).zip(&changes.accounts).collect();
-    insert_rows(connection, &ACCOUNTS, &numbered, bind_account)?;
-    insert_rows(connection, &EVENTS, &changes.entries, bind_event)?;
-    write_pendings(connection, &changes.entries)?;
+    let written = changes.written;
+    let rows = Rows {
+        first_account: changes.first_account.plus(written.accounts),
+        accounts: &changes.accounts[written.accounts..],
+        entries: &changes.entries[written.events..],
+        burnt: &changes.burnt[written.burnt..],
+    };
+    write_rows(connection, &rows)?;
     write_late(connection, changes)?;
-    insert_rows(connection, &BURNT, &changes.burnt, |row, id| row.bind(id.0.to_be_bytes()))?;
     insert_rows(connection, &RUNS, &changes.ids.runs, bind_run)?;
     insert_rows(connection, &IDS, &changes.ids.scattered, bind_id)?;
-    insert_rows(connection, &BALANCES, &changes.balances, bind_balances)
+    write_balances(connection, &changes.balances)
+}
+
+/// Balances as they are now.
+pub(super) fn write_balances(connection: &Connection, balances: &[BalanceRow]) -> rusqlite::Result<()> {
+    insert_rows(connection, &BALANCES, balances, bind_balances)
+}
+
+/// New accounts, events with the phases that they change, and burnt ids.
+pub(super) fn write_rows(connection: &Connection, rows: &Rows<'_>) -> rusqlite::Result<()> {
+    let numbered: Vec<(i64, &Account)> = (rows.first_account.number()..).zip(rows.accounts).collect();
+    insert_rows(connection, &ACCOUNTS, &numbered, bind_account)?;
+    insert_rows(connection, &EVENTS, rows.entries, bind_event)?;
+    write_pendings(connection, rows.entries)?;
+    insert_rows(connection, &BURNT, rows.burnt, |row, id| row.bind(id.0.to_be_bytes()))
 }
 
 fn bind_account(row: &mut Binder<'_, '_>, (number, account): &(i64, &Account)) -> rusqlite::Result<()> {
@@ -116,12 +141,7 @@ fn write_pendings(connection: &Connection, entries: &[Entry]) -> rusqlite::Resul
     let mut resolve =
         connection.prepare_cached("UPDATE OR ROLLBACK pendings SET status = ? WHERE timestamp = ?")?;
     for entry in entries {
-        let phase = match entry.kind {
-            EventKind::SinglePhase | EventKind::Pending => continue,
-            EventKind::Posted => Phase::Posted,
-            EventKind::Voided => Phase::Voided,
-            EventKind::Expired => Phase::Expired,
-        };
+        let Some(phase) = entry.kind.resolves_to() else { continue };
         let changed = resolve.execute(params![phase as u8, entry.pending])?;
         assert_eq!(changed, 1, "the event {} resolves a pending transfer that is on file", entry.timestamp());
     }

@@ -1,0 +1,303 @@
+//! The thread that owns the state: executes what callers leave while the disk's thread writes what it handed over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use super::LedgerError;
+use super::queue::{Done, Event, Job, Lease, Queue, Request, Said};
+use super::reply::Promise;
+use crate::clock::Clock;
+use crate::sqlite::{CommitError, Disk, ReadError, State};
+use crate::{CreateAccountResult, CreateTransferResult, Store, engine};
+
+/// Events in one commit from which on the next batch waits for the next commit.
+const COMMIT_EVENTS_MAX: usize = 1 << 16;
+/// Expiries in one pass.
+const EXPIRE_MAX: usize = 8_189;
+/// The longest sleep: the clock of an application may jump.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+
+/// Without calls for so long, the ledger tidies up.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// A result that waits for its commit.
+enum Answer {
+    Accounts(Promise<Vec<CreateAccountResult>>, Vec<CreateAccountResult>),
+    Transfers(Promise<Vec<CreateTransferResult>>, Vec<CreateTransferResult>),
+    Transfer(Promise<CreateTransferResult>, CreateTransferResult),
+    Said(Said),
+}
+
+impl Answer {
+    fn give(self, outcome: &Result<(), LedgerError>) {
+        let outcome = outcome.clone();
+        match self {
+            Self::Accounts(promise, results) => promise.keep(outcome.map(|()| results)),
+            Self::Transfers(promise, results) => promise.keep(outcome.map(|()| results)),
+            Self::Transfer(promise, result) => promise.keep(outcome.map(|()| result)),
+            Self::Said(said) => said(outcome),
+        }
+    }
+}
+
+/// Everything that the engine's thread owns.
+pub(super) struct EngineThread {
+    pub(super) queue: Arc<Queue>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// `None` while lent to a caller.
+    pub(super) state: Option<Box<State>>,
+    /// `None` while the disk's thread or a caller has it.
+    pub(super) disk: Option<Box<Disk>>,
+    pub(super) jobs: SyncSender<Job>,
+    requests: VecDeque<Request>,
+    /// Wait for the changes that the state holds.
+    next: Vec<Answer>,
+    /// Wait for the commit that the disk's thread is writing.
+    writing: Vec<Answer>,
+    pending_events: usize,
+    idle_since: Option<Instant>,
+    rested: bool,
+    failure: Option<LedgerError>,
+}
+
+impl EngineThread {
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        clock: Arc<dyn Clock>,
+        (state, disk): (State, Disk),
+        jobs: SyncSender<Job>,
+    ) -> Self {
+        Self {
+            queue,
+            clock,
+            state: Some(Box::new(state)),
+            disk: Some(Box::new(disk)),
+            jobs,
+            requests: VecDeque::new(),
+            next: Vec::new(),
+            writing: Vec::new(),
+            pending_events: 0,
+            idle_since: None,
+            rested: true,
+            failure: None,
+        }
+    }
+
+    /// Runs until the queue is closed and everything taken is answered, or a commit fails.
+    pub(super) fn run(mut self) {
+        let mut events = VecDeque::new();
+        loop {
+            let wait = self.may_sleep().then(|| self.sleep());
+            let closed = self.queue.take(&mut self.requests, &mut events, wait);
+            let came = !self.requests.is_empty() || !events.is_empty();
+            for event in events.drain(..) {
+                match event {
+                    Event::Done(done) => self.finish(*done),
+                    Event::Returned(lease, failure) => {
+                        self.state = Some(lease.state);
+                        self.disk = Some(lease.disk);
+                        self.failure = self.failure.take().or(failure);
+                    }
+                }
+            }
+            if self.failure.is_none() {
+                self.execute();
+                self.hand_over();
+            }
+            if self.failure.is_some() && (self.disk.is_some() || self.state.is_none()) {
+                return self.fail(); // Not before the disk's thread has said how its commit ended.
+            }
+            if closed && self.is_idle() {
+                return self.close();
+            }
+            self.rest(came);
+        }
+    }
+
+    /// Whether nothing can be done before something comes in.
+    fn may_sleep(&self) -> bool {
+        let blocked =
+            self.failure.is_some() || self.state.is_none() || self.disk.is_none() && self.must_wait();
+        self.requests.is_empty() || blocked
+    }
+
+    /// Whether the first request has to wait for the disk.
+    fn must_wait(&self) -> bool {
+        self.pending_events >= COMMIT_EVENTS_MAX || matches!(self.requests.front(), Some(Request::Lease(_)))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.requests.is_empty() && self.next.is_empty() && self.state.is_some() && self.disk.is_some()
+    }
+
+    /// Until the next expiry, at most [`SLEEP_MAX`] if there is one.
+    fn sleep(&self) -> Duration {
+        let due = self.state.as_ref().and_then(|state| state.next_expiry());
+        match due {
+            Some(at) => Duration::from_nanos(at.0.saturating_sub(self.clock.now().0)).min(SLEEP_MAX),
+            None if self.rested => Duration::from_secs(3600),
+            None => REST_AFTER,
+        }
+    }
+
+    /// With nothing to do for a while: what lags on disk catches up, so that the file opens fast.
+    fn rest(&mut self, came: bool) {
+        if came {
+            self.idle_since = None;
+            self.rested = false;
+            return;
+        }
+        let idle_since = *self.idle_since.get_or_insert_with(Instant::now);
+        if self.rested || idle_since.elapsed() < REST_AFTER || !self.is_idle() {
+            return;
+        }
+        self.rested = true;
+        if let Err(error) = self.settle() {
+            self.failure = Some(error.into());
+        }
+    }
+
+    /// Writes what lags behind the events.
+    fn settle(&mut self) -> Result<(), CommitError> {
+        let (Some(state), Some(disk)) = (&mut self.state, &mut self.disk) else { return Ok(()) };
+        disk.flush(&state.take_flush())?;
+        disk.checkpoint()
+    }
+
+    fn execute(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        if let Err(error) = self.expire(&mut state) {
+            self.failure = Some(error.into());
+        }
+        while self.failure.is_none() && self.pending_events < COMMIT_EVENTS_MAX {
+            match self.requests.pop_front() {
+                None => break,
+                Some(Request::Lease(promise)) => {
+                    let drained = !state.is_changed() && self.next.is_empty();
+                    match self.disk.take() {
+                        Some(disk) if drained => return promise.keep(Ok(Lease { state, disk })),
+                        disk => {
+                            self.disk = disk;
+                            self.requests.push_front(Request::Lease(promise));
+                            break;
+                        }
+                    }
+                }
+                Some(request) => match self.execute_one(&mut state, request) {
+                    Ok(answer) => self.next.push(answer),
+                    Err(error) => self.failure = Some(error.into()),
+                },
+            }
+        }
+        self.state = Some(state);
+        if self.failure.is_some() {
+            self.queue.close();
+        }
+    }
+
+    fn execute_one(&mut self, state: &mut State, request: Request) -> Result<Answer, ReadError> {
+        let now = self.clock.now();
+        let time = |state: &State, events: usize| engine::next_time(state.last(), now, events);
+        Ok(match request {
+            Request::Transfer(transfer, promise) => {
+                self.pending_events += 1;
+                let time = time(state, 1);
+                let results = engine::create_transfers(state, time, &[transfer])?;
+                Answer::Transfer(promise, results[0])
+            }
+            Request::Transfers(batch, promise) => {
+                self.pending_events += batch.len();
+                let time = time(state, batch.len());
+                Answer::Transfers(promise, engine::create_transfers(state, time, &batch)?)
+            }
+            Request::Accounts(batch, promise) => {
+                self.pending_events += batch.len();
+                let time = time(state, batch.len());
+                Answer::Accounts(promise, engine::create_accounts(state, time, &batch)?)
+            }
+            Request::Read(read) => Answer::Said(read(state)),
+            Request::Lease(_) => unreachable!("leases are given in `execute`"),
+        })
+    }
+
+    /// Releases what is due, before anything else happens at this time.
+    fn expire(&mut self, state: &mut State) -> Result<(), ReadError> {
+        let now = self.clock.now();
+        if state.next_expiry().is_none_or(|at| at > now) || self.pending_events >= COMMIT_EVENTS_MAX {
+            return Ok(());
+        }
+        let time = engine::next_time(state.last(), now, 1);
+        self.pending_events += engine::expire_at_most(state, time, EXPIRE_MAX)?.len();
+        Ok(())
+    }
+
+    /// Gives the disk's thread what there is, if it is free.
+    fn hand_over(&mut self) {
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(state) = &mut self.state else { return };
+        let Some(disk) = self.disk.take() else { return };
+        if state.is_changed() {
+            let changes = state.take_changes();
+            self.pending_events = 0;
+            self.writing = std::mem::take(&mut self.next);
+            // The disk's thread takes jobs for as long as this thread lives.
+            if self.jobs.send(Job { disk, changes }).is_err() {
+                self.failure = Some(LedgerError::Closed);
+            }
+        } else {
+            self.disk = Some(disk);
+            // Nothing waits for the disk: what was read is durable.
+            self.next.drain(..).for_each(|answer| answer.give(&Ok(())));
+        }
+    }
+
+    /// A commit is done: the next one goes to the disk first, then callers are answered.
+    fn finish(&mut self, done: Done) {
+        self.disk = Some(done.disk);
+        let outcome = match done.result {
+            Ok(commit) => {
+                if let Some(state) = &mut self.state {
+                    state.handle_durable(commit.seq);
+                }
+                Ok(())
+            }
+            Err(error) => Err(LedgerError::from(error)),
+        };
+        let answers = std::mem::take(&mut self.writing);
+        if let Err(error) = &outcome {
+            self.failure = Some(error.clone());
+        } else {
+            self.hand_over();
+        }
+        answers.into_iter().for_each(|answer| answer.give(&outcome));
+    }
+
+    /// After a failed commit nobody knows what is on disk: everyone is told so, and no more is taken.
+    fn fail(mut self) {
+        self.queue.close();
+        let failure = self.failure.take().unwrap_or(LedgerError::Closed);
+        let waiting = self.writing.drain(..).chain(self.next.drain(..));
+        let outcome = Err(failure);
+        waiting.for_each(|answer| answer.give(&outcome));
+        // What is left in `requests` was not begun: dropping a promise says "closed".
+    }
+
+    /// Leaves a file that opens fast.
+    fn close(mut self) {
+        if let Err(error) = self.settle() {
+            tracing::warn!(%error, "closing the ledger; nothing that was acknowledged is lost");
+        }
+    }
+}
+
+/// The disk's thread: writes one job after the other.
+pub(super) fn run_disk(jobs: &std::sync::mpsc::Receiver<Job>, queue: &Queue) {
+    while let Ok(Job { mut disk, changes }) = jobs.recv() {
+        let result = disk.commit(changes, |_| Ok(Vec::new()));
+        queue.report(Event::Done(Box::new(Done { disk, result })));
+    }
+}

@@ -1,0 +1,67 @@
+//! What a caller of the handle is told when something fails that is not a matter of business.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::sqlite::{CommitError, ReadError, StepError};
+
+/// Why a call gave no result. Cheap to clone: everyone who waits for a failed commit is told the same.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The commit that held the call failed: nobody knows whether it is on disk. Open the file again and look: a
+    /// repeat with the same ids is safe.
+    #[error("unknown whether it is on disk: {0}")]
+    Unknown(Arc<CommitError>),
+    /// The ledger was closed, or stopped after a failed commit, before it took the call: nothing happened.
+    #[error("the ledger is closed")]
+    Closed,
+    /// Too many calls wait already; nothing happened.
+    #[error("too many calls are waiting")]
+    Busy,
+    /// The file could not be read.
+    #[error(transparent)]
+    Read(Arc<ReadError>),
+}
+
+impl From<ReadError> for LedgerError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(Arc::new(error))
+    }
+}
+
+impl From<CommitError> for LedgerError {
+    fn from(error: CommitError) -> Self {
+        Self::Unknown(Arc::new(error))
+    }
+}
+
+/// Why a transaction with the application's rows gave no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TransactionError<E> {
+    /// The closure returned an error; everything was rolled back.
+    #[error(transparent)]
+    App(E),
+    /// The ledger failed, or is closed.
+    #[error(transparent)]
+    Ledger(LedgerError),
+}
+
+impl<E> From<LedgerError> for TransactionError<E> {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+/// A step that failed inside a transaction, for closures whose error is [`LedgerError`].
+impl From<StepError> for LedgerError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Read(error) => error.into(),
+            StepError::Write(error) => CommitError::Unknown(error).into(),
+            StepError::Failed => Self::Closed,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The handle that applications use: many threads, one file, one disk write for all who wait.
+
+mod engine_thread;
+mod error;
+mod queue;
+mod reads;
+mod reply;
+
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::clock::{Clock, SystemClock};
+use crate::sqlite::{self, CommitError, OpenError, Tx};
+use crate::{Account, CommitSeq, CreateAccountResult, CreateTransferResult, Transfer};
+
+pub use error::{LedgerError, TransactionError};
+pub use reply::Reply;
+
+use engine_thread::{EngineThread, run_disk};
+use queue::{Event, Lease, Queue, Request};
+use reads::Readers;
+use reply::{Promise, promise};
+
+/// A ledger in one file: cheap to clone, to be shared by all threads and tasks.
+///
+/// Calls wait in a queue; what is there is executed together and written with one sync, then all are answered. So a
+/// result that a caller has seen is on disk, and reads see nothing else. Every call has a blocking form and one
+/// that ends in `_async`, whose [`Reply`] any executor can await.
+///
+/// When the last clone is dropped, what was begun is finished and the file is closed.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("path", &self.0.readers.path()).finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    queue: Arc<Queue>,
+    readers: Arc<Readers>,
+    clock: Arc<dyn Clock>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join(); // It has said what it had to say.
+            }
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the file, or creates it, with the system's clock.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, sqlite::Options::default(), SystemClock)
+    }
+
+    /// Opens the file with options, for instance the application's own tables, and a clock.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        options: sqlite::Options,
+        clock: impl Clock + 'static,
+    ) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let opened = sqlite::open(path, options)?;
+        let (queue, clock): (Arc<Queue>, Arc<dyn Clock>) = (Arc::default(), Arc::new(clock));
+        let (jobs, from_engine) = sync_channel(1);
+        let engine = EngineThread::new(Arc::clone(&queue), Arc::clone(&clock), opened, jobs);
+        let disk_queue = Arc::clone(&queue);
+        let threads = vec![
+            spawn("hundi-engine", move || engine.run())?,
+            spawn("hundi-disk", move || run_disk(&from_engine, &disk_queue))?,
+        ];
+        let readers = Arc::new(Readers::new(path));
+        Ok(Self(Arc::new(Inner { queue, readers, clock, threads: Mutex::new(threads) })))
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Promise<T>) -> Request) -> Reply<T> {
+        let (promise, reply) = promise();
+        self.0.queue.push(request(promise));
+        reply
+    }
+
+    /// Creates accounts; one result for each, in order. The batch may hold linked chains.
+    ///
+    /// # Errors
+    /// When the ledger cannot say what happened; a refused event is a result.
+    pub fn create_accounts(&self, batch: Vec<Account>) -> Result<Vec<CreateAccountResult>, LedgerError> {
+        self.create_accounts_async(batch).wait()
+    }
+
+    /// [`Ledger::create_accounts`], to be awaited.
+    pub fn create_accounts_async(&self, batch: Vec<Account>) -> Reply<Vec<CreateAccountResult>> {
+        self.ask(|promise| Request::Accounts(batch, promise))
+    }
+
+    /// Creates transfers; one result for each, in order. The batch may hold linked chains.
+    ///
+    /// # Errors
+    /// When the ledger cannot say what happened; a refused event is a result.
+    pub fn create_transfers(&self, batch: Vec<Transfer>) -> Result<Vec<CreateTransferResult>, LedgerError> {
+        self.create_transfers_async(batch).wait()
+    }
+
+    /// [`Ledger::create_transfers`], to be awaited.
+    pub fn create_transfers_async(&self, batch: Vec<Transfer>) -> Reply<Vec<CreateTransferResult>> {
+        self.ask(|promise| Request::Transfers(batch, promise))
+    }
+
+    /// Creates one transfer.
+    ///
+    /// # Errors
+    /// When the ledger cannot say what happened; a refusal is a result.
+    pub fn create_transfer(&self, transfer: Transfer) -> Result<CreateTransferResult, LedgerError> {
+        self.create_transfer_async(transfer).wait()
+    }
+
+    /// [`Ledger::create_transfer`], to be awaited.
+    pub fn create_transfer_async(&self, transfer: Transfer) -> Reply<CreateTransferResult> {
+        self.ask(|promise| Request::Transfer(transfer, promise))
+    }
+
+    /// Runs `work` in one transaction with the application's own SQL: transfers and rows are committed together or,
+    /// when `work` returns an error or panics, rolled back together. It runs on the calling thread, and nobody else
+    /// is served meanwhile: keep it short, and do not use the handle inside.
+    ///
+    /// # Errors
+    /// [`TransactionError::App`] with the closure's error, or the ledger's.
+    pub fn transaction<R, E>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<R, E>,
+    ) -> Result<R, TransactionError<E>> {
+        let lease = self.ask(Request::Lease).wait()?;
+        let mut lease = Lent { lease: Some(lease), queue: &self.0.queue, failure: None };
+        let Some(Lease { state, disk }) = &mut lease.lease else { unreachable!("just filled") };
+        match disk.transaction(state, &*self.0.clock, work) {
+            Ok((result, commit)) => {
+                state.handle_durable(commit.seq);
+                Ok(result)
+            }
+            Err(sqlite::TransactionError::App(error)) => Err(TransactionError::App(error)),
+            Err(sqlite::TransactionError::Commit(error)) => Err(lease.failed(error).into()),
+        }
+    }
+
+    /// [`Ledger::create_accounts`] inside a transaction.
+    ///
+    /// # Errors
+    /// See [`Tx::create_accounts`].
+    pub fn create_accounts_in_tx(
+        &self,
+        tx: &mut Tx<'_>,
+        batch: &[Account],
+    ) -> Result<Vec<CreateAccountResult>, sqlite::StepError> {
+        tx.create_accounts(batch)
+    }
+
+    /// [`Ledger::create_transfers`] inside a transaction.
+    ///
+    /// # Errors
+    /// See [`Tx::create_transfers`].
+    pub fn create_transfers_in_tx(
+        &self,
+        tx: &mut Tx<'_>,
+        batch: &[Transfer],
+    ) -> Result<Vec<CreateTransferResult>, sqlite::StepError> {
+        tx.create_transfers(batch)
+    }
+
+    /// The last commit: all that was answered is in it or before it.
+    ///
+    /// # Errors
+    /// When the ledger is closed.
+    pub fn last_commit(&self) -> Result<CommitSeq, LedgerError> {
+        self.read_state(|state| Ok(state.taken())).wait()
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    thread.map_err(|source| OpenError::Io { what: format!("cannot start the thread {name}"), source })
+}
+
+/// The ledger in a caller's hands: given back however the caller ends.
+struct Lent<'a> {
+    lease: Option<Lease>,
+    queue: &'a Queue,
+    failure: Option<LedgerError>,
+}
+
+impl Lent<'_> {
+    fn failed(&mut self, error: CommitError) -> LedgerError {
+        let error = LedgerError::from(error);
+        self.failure = Some(error.clone());
+        error
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.queue.report(Event::Returned(Box::new(lease), self.failure.take()));
+        }
+    }
+}

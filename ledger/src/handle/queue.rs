@@ -1,0 +1,169 @@
+//! Where callers leave their requests for the engine's thread.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::LedgerError;
+use super::reply::Promise;
+use crate::sqlite::{Changes, Commit, CommitError, Disk, State};
+use crate::{Account, CreateAccountResult, CreateTransferResult, Transfer};
+
+/// Events that may wait in the queue; more calls are refused.
+const WAITING_EVENTS_MAX: usize = 1 << 20;
+
+/// A read of the state: runs on the engine's thread, and gives what is to be said once all it saw is durable.
+pub(super) type Read = Box<dyn FnOnce(&State) -> Said + Send>;
+
+/// What is said when it is durable, or an error instead.
+pub(super) type Said = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
+
+/// What a caller wants.
+pub(super) enum Request {
+    Accounts(Vec<Account>, Promise<Vec<CreateAccountResult>>),
+    Transfers(Vec<Transfer>, Promise<Vec<CreateTransferResult>>),
+    Transfer(Transfer, Promise<CreateTransferResult>),
+    Read(Read),
+    /// The state and the disk, for a transaction on the caller's thread.
+    Lease(Promise<Lease>),
+}
+
+impl Request {
+    fn events(&self) -> usize {
+        match self {
+            Self::Accounts(batch, _) => batch.len() + 1,
+            Self::Transfers(batch, _) => batch.len() + 1,
+            Self::Transfer(..) | Self::Read(_) | Self::Lease(_) => 1,
+        }
+    }
+}
+
+impl Request {
+    fn refuse(self, error: LedgerError) {
+        match self {
+            Self::Accounts(_, promise) => promise.keep(Err(error)),
+            Self::Transfers(_, promise) => promise.keep(Err(error)),
+            Self::Transfer(_, promise) => promise.keep(Err(error)),
+            Self::Lease(promise) => promise.keep(Err(error)),
+            Self::Read(_) => {} // Dropping its promise says "closed".
+        }
+    }
+}
+
+/// The whole ledger, lent to a caller. The engine's thread waits until it is back.
+pub(super) struct Lease {
+    pub(super) state: Box<State>,
+    pub(super) disk: Box<Disk>,
+}
+
+/// What the disk's thread is to do.
+pub(super) struct Job {
+    pub(super) disk: Box<Disk>,
+    pub(super) changes: Changes,
+}
+
+/// What it did.
+pub(super) struct Done {
+    pub(super) disk: Box<Disk>,
+    pub(super) result: Result<Commit, CommitError>,
+}
+
+/// What the engine's thread finds when it looks.
+pub(super) enum Event {
+    /// The disk's thread is done.
+    Done(Box<Done>),
+    /// A lease is back; with an error if its commit failed.
+    Returned(Box<Lease>, Option<LedgerError>),
+}
+
+#[derive(Default)]
+struct Inside {
+    requests: VecDeque<Request>,
+    events: VecDeque<Event>,
+    waiting_events: usize,
+    /// The engine's thread waits for a signal.
+    asleep: bool,
+    /// No more requests are taken.
+    closed: bool,
+}
+
+/// Requests and events on their way to the engine's thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    inside: Mutex<Inside>,
+    signal: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, mut inside: MutexGuard<'_, Inside>) {
+        if std::mem::take(&mut inside.asleep) {
+            drop(inside);
+            self.signal.notify_one();
+        }
+    }
+
+    /// Leaves a request, or answers it at once with why not.
+    pub(super) fn push(&self, request: Request) {
+        let inside = self.lock();
+        let refusal = if inside.closed {
+            LedgerError::Closed
+        } else if inside.waiting_events >= WAITING_EVENTS_MAX {
+            LedgerError::Busy
+        } else {
+            return self.leave(inside, request);
+        };
+        drop(inside);
+        request.refuse(refusal);
+    }
+
+    fn leave(&self, mut inside: MutexGuard<'_, Inside>, request: Request) {
+        inside.waiting_events += request.events();
+        inside.requests.push_back(request);
+        self.wake(inside);
+    }
+
+    pub(super) fn report(&self, event: Event) {
+        let mut inside = self.lock();
+        inside.events.push_back(event);
+        self.wake(inside);
+    }
+
+    /// Takes no more requests.
+    pub(super) fn close(&self) {
+        let mut inside = self.lock();
+        inside.closed = true;
+        self.wake(inside);
+    }
+
+    /// Moves what is there to the engine's thread; waits for something if it has nothing else to do. Returns
+    /// whether the queue is closed.
+    pub(super) fn take(
+        &self,
+        requests: &mut VecDeque<Request>,
+        events: &mut VecDeque<Event>,
+        wait: Option<Duration>,
+    ) -> bool {
+        let mut inside = self.lock();
+        let wanted = requests.is_empty(); // Else they stay here, where they are counted.
+        if let Some(wait) = wait
+            && (inside.requests.is_empty() || !wanted)
+            && inside.events.is_empty()
+            && !inside.closed
+        {
+            inside.asleep = true;
+            let waited = self.signal.wait_timeout(inside, wait);
+            inside = waited.unwrap_or_else(PoisonError::into_inner).0;
+            inside.asleep = false;
+        }
+        if wanted {
+            requests.append(&mut inside.requests);
+            inside.waiting_events = 0;
+        }
+        events.append(&mut inside.events);
+        inside.closed
+    }
+}

@@ -1,0 +1,249 @@
+//! The application's own rows and its transfers in one transaction: both or neither.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use rusqlite::{Connection, TransactionBehavior, params};
+use thiserror::Error;
+
+use super::changes::Written;
+use super::disk::{self, Commit, Disk};
+use super::error::{CommitError, ReadError};
+use super::state::State;
+use crate::clock::Clock;
+use crate::{
+    Account, AccountId, CreateAccountResult, CreateTransferResult, Known, Phase, Store, Timestamp, Transfer,
+    TransferId, engine,
+};
+
+/// Why a transaction was not committed.
+#[derive(Debug, Error)]
+pub enum TransactionError<E> {
+    /// The closure said no: nothing was written, in the ledger or elsewhere. Business as usual.
+    #[error(transparent)]
+    App(E),
+    /// The disk failed; the file must be opened again.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Why a step inside a transaction failed. The transaction is lost, whatever the closure returns.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The ledger could not read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The rows could not be written.
+    #[error("SQLite: {0}")]
+    Write(#[from] rusqlite::Error),
+    /// An earlier step failed.
+    #[error("an earlier step of this transaction failed")]
+    Failed,
+}
+
+/// An open transaction: the ledger and the application's SQL, committed together or not at all.
+///
+/// What the ledger's verbs write here is seen at once by SQL on [`Tx::sql`], and by others after the commit.
+pub struct Tx<'a> {
+    state: &'a mut State,
+    sql: rusqlite::Transaction<'a>,
+    clock: &'a dyn Clock,
+    app: Vec<u8>,
+    failed: bool,
+}
+
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Tx<'a> {
+    /// SQL in this transaction, for the application's own tables. The ledger's tables are not to be written, and
+    /// the transaction is not to be ended here.
+    #[must_use]
+    pub fn sql(&self) -> &rusqlite::Transaction<'a> {
+        &self.sql
+    }
+
+    /// [`create_accounts`](engine::create_accounts) in this transaction, at the clock's time.
+    ///
+    /// # Errors
+    /// When the disk fails. That a batch's events are refused is no error: look at the results.
+    pub fn create_accounts(&mut self, batch: &[Account]) -> Result<Vec<CreateAccountResult>, StepError> {
+        self.step(|state, now| {
+            engine::create_accounts(state, engine::next_time(state.last(), now, batch.len()), batch)
+        })
+    }
+
+    /// [`create_transfers`](engine::create_transfers) in this transaction, at the clock's time.
+    ///
+    /// # Errors
+    /// When the disk fails. That a batch's events are refused is no error: look at the results.
+    pub fn create_transfers(&mut self, batch: &[Transfer]) -> Result<Vec<CreateTransferResult>, StepError> {
+        self.step(|state, now| {
+            engine::create_transfers(state, engine::next_time(state.last(), now, batch.len()), batch)
+        })
+    }
+
+    /// The account, as this transaction has left it so far.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.state.account_by_id(id)
+    }
+
+    /// The transfer and what became of its reservation, as this transaction has left it so far.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn transfer(&mut self, id: TransferId) -> Result<Option<(Transfer, Phase)>, StepError> {
+        match self.state.transfer(id)? {
+            Known::Yes(transfer, phase) => Ok(Some((transfer, phase))),
+            Known::No | Known::Burnt => Ok(None),
+        }
+    }
+
+    /// Gives an account a name, unique in the file, and the code of its currency: for people, views and exports.
+    ///
+    /// # Errors
+    /// When the name belongs to another account, or the disk fails.
+    pub fn name_account(
+        &mut self,
+        id: AccountId,
+        name: &str,
+        currency: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO account_names(account, name, currency) VALUES (?1, ?2, ?3)
+            ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3";
+        self.sql.prepare_cached(sql)?.execute(params![id, name, currency]).map(|_| ())
+    }
+
+    /// Adds bytes that stand for the application's rows: their hash enters the commit chain.
+    pub fn chain(&mut self, bytes: &[u8]) {
+        self.app.extend_from_slice(bytes);
+    }
+
+    /// Runs a part of the transaction that can be undone alone: when `part` returns an error, what it did in the
+    /// ledger and in SQL is rolled back, and the rest of the transaction goes on.
+    ///
+    /// # Errors
+    /// The part's own, or [`StepError`] when the disk fails.
+    pub fn savepoint<R, E: From<StepError>>(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let (app, written) = (self.app.len(), self.state.written);
+        self.execute("SAVEPOINT hundi_part")?;
+        let savepoint = self.state.savepoint();
+        let done = catch_unwind(AssertUnwindSafe(|| part(self)));
+        if let Ok(Ok(_)) = &done {
+            self.state.release(savepoint);
+        } else {
+            self.state.rollback(savepoint);
+            self.state.written = written;
+            self.app.truncate(app);
+            self.execute("ROLLBACK TO hundi_part")?;
+        }
+        self.execute("RELEASE hundi_part")?;
+        done.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn execute(&mut self, sql: &str) -> Result<(), StepError> {
+        let done = self.sql.execute_batch(sql);
+        self.failed |= done.is_err();
+        Ok(done?)
+    }
+
+    /// Runs the engine and writes the rows; any failure loses the transaction.
+    fn step<R>(
+        &mut self,
+        run: impl FnOnce(&mut State, Timestamp) -> Result<R, ReadError>,
+    ) -> Result<R, StepError> {
+        if self.failed {
+            return Err(StepError::Failed);
+        }
+        self.failed = true;
+        let results = run(self.state, self.clock.now())?;
+        self.state.write_part(&self.sql)?;
+        self.failed = false;
+        Ok(results)
+    }
+}
+
+impl Disk {
+    /// Runs `work` with the ledger and SQL in one transaction, and commits it unless `work` returns an error or
+    /// panics: then both are rolled back and the disk can be used further.
+    ///
+    /// # Errors
+    /// [`TransactionError::App`] is the closure's own and harmless; any other is final.
+    ///
+    /// # Panics
+    /// When `state` holds changes that were not committed; with the panic of `work`.
+    pub fn transaction<R, E>(
+        &mut self,
+        state: &mut State,
+        clock: &dyn Clock,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<R, E>,
+    ) -> Result<(R, Commit), TransactionError<E>> {
+        assert!(!state.is_changed(), "changes before the transaction are committed first");
+        let last = self.begin()?;
+        match run(&mut self.connection, &last, state, clock, work)? {
+            Ended::Committed(result, commit, rows) => {
+                self.committed(commit, rows)?;
+                Ok((result, commit))
+            }
+            Ended::RolledBack(error) => {
+                self.unharmed();
+                Err(TransactionError::App(error))
+            }
+            Ended::Panicked(panic) => {
+                self.unharmed();
+                resume_unwind(panic)
+            }
+        }
+    }
+}
+
+/// How a transaction ended without harm.
+enum Ended<R, E> {
+    Committed(R, Commit, usize),
+    RolledBack(E),
+    Panicked(Box<dyn std::any::Any + Send>),
+}
+
+fn run<R, E>(
+    connection: &mut Connection,
+    last: &Commit,
+    state: &mut State,
+    clock: &dyn Clock,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<R, E>,
+) -> Result<Ended<R, E>, CommitError> {
+    let sql =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CommitError::Unknown)?;
+    let savepoint = state.savepoint();
+    let mut tx = Tx { state, sql, clock, app: Vec::new(), failed: false };
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    let Tx { state, sql, app, failed, .. } = tx;
+    // The closure may have ended the transaction, or an error that rolls back.
+    let lost = failed || sql.is_autocommit();
+    if let (Ok(Ok(_)), false) = (&done, lost) {
+        state.release(savepoint);
+        let changes = state.take_changes();
+        let commit = disk::finish(&sql, last, &changes, &app).map_err(CommitError::Unknown)?;
+        sql.commit().map_err(CommitError::Unknown)?;
+        let Ok(Ok(result)) = done else { unreachable!("matched above") };
+        return Ok(Ended::Committed(result, commit, changes.len()));
+    }
+    state.rollback(savepoint);
+    state.written = Written::default();
+    if !sql.is_autocommit() {
+        sql.rollback().map_err(CommitError::Unknown)?;
+    }
+    match done {
+        // Whatever the closure made of it: a step that failed means a disk that failed.
+        Ok(_) if lost => Err(CommitError::Ended),
+        Ok(Ok(_)) => unreachable!("committed above"),
+        Ok(Err(error)) => Ok(Ended::RolledBack(error)),
+        Err(panic) => Ok(Ended::Panicked(panic)),
+    }
+}
