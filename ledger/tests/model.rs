@@ -5,10 +5,12 @@ mod naive;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use hundi_ledger::sqlite::{self, Disk, Options, State};
 use hundi_ledger::{
     Account, AccountFilter, AccountFilterFlags, AccountFlags, AccountId, Amount, ChangeEventsFilter, Code,
-    CreateAccountStatus, CreateTransferStatus, LedgerCode, MemoryStore, QueryFilter, QueryFilterFlags, Reads,
-    Store, Timestamp, Transfer, TransferFlags, TransferId, engine,
+    CreateAccountResult, CreateAccountStatus, CreateTransferResult, CreateTransferStatus, LedgerCode,
+    MemoryStore, QueryFilter, QueryFilterFlags, Reads, Store, Timestamp, Transfer, TransferFlags, TransferId,
+    engine,
 };
 use naive::Naive;
 use proptest::prelude::*;
@@ -276,7 +278,86 @@ struct Seen {
     balances: usize,
 }
 
+/// The ledger in a file, with so little memory that most look-ups go to the disk.
+struct File {
+    state: State,
+    disk: Disk,
+    folder: tempfile::TempDir,
+}
+
+impl File {
+    fn open(folder: tempfile::TempDir) -> Self {
+        let options = Options { recent_events: 4, ..Options::default() };
+        let (state, disk) = sqlite::open(folder.path().join("ledger.db"), options).expect("a ledger");
+        Self { state, disk, folder }
+    }
+
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Commits what was executed; sometimes closes the file and opens it again.
+    fn commit(self, reopen: bool) -> Self {
+        let Self { mut state, mut disk, folder } = self;
+        if state.is_changed() {
+            let commit = disk.commit(state.take_changes(), |_| Ok(Vec::new())).expect("a working disk");
+            state.handle_durable(commit.seq);
+        }
+        if reopen {
+            drop((state, disk));
+            Self::open(folder)
+        } else {
+            Self { state, disk, folder }
+        }
+    }
+}
+
+/// One batch or expiry pass, for any store.
+trait Operation {
+    type Result: PartialEq + std::fmt::Debug;
+    fn run<S: Store>(&self, store: &mut S) -> Self::Result;
+}
+
+struct CreateAccounts<'a>(Timestamp, &'a [Account]);
+struct CreateTransfers<'a>(Timestamp, &'a [Transfer]);
+struct Expire(Timestamp);
+
+impl Operation for CreateAccounts<'_> {
+    type Result = Vec<CreateAccountResult>;
+    fn run<S: Store>(&self, store: &mut S) -> Self::Result {
+        engine::create_accounts(store, self.0, self.1).expect("a working store")
+    }
+}
+
+impl Operation for CreateTransfers<'_> {
+    type Result = Vec<CreateTransferResult>;
+    fn run<S: Store>(&self, store: &mut S) -> Self::Result {
+        engine::create_transfers(store, self.0, self.1).expect("a working store")
+    }
+}
+
+impl Operation for Expire {
+    type Result = Vec<TransferId>;
+    fn run<S: Store>(&self, store: &mut S) -> Self::Result {
+        engine::expire(store, self.0).expect("a working store")
+    }
+}
+
+/// Runs, rolls back, runs again: a caller's transaction that is given up leaves no trace.
+fn run_twice<S: Store, O: Operation>(store: &mut S, operation: &O, check: impl FnOnce(&S)) -> O::Result {
+    let outer = store.savepoint();
+    let first = operation.run(store);
+    let inner = store.savepoint();
+    store.release(inner);
+    store.rollback(outer);
+    check(store);
+    let got = operation.run(store);
+    assert_eq!(got, first, "the same state and batch give the same results");
+    got
+}
+
 struct World {
+    file: Option<File>,
     store: MemoryStore,
     compact: MemoryStore,
     naive: Naive,
@@ -316,8 +397,7 @@ impl World {
                     batch.push(Account { timestamp, ..*account });
                 }
                 let expected = self.naive.create_accounts(time.0, &batch);
-                let got =
-                    self.run(|store| engine::create_accounts(store, time, &batch).unwrap(), |r| r.len());
+                let got = self.run(&CreateAccounts(time, &batch));
                 let got: Vec<_> = got.iter().map(|r| (r.status, r.timestamp)).collect();
                 assert_eq!(got, expected, "T {time} {batch:#?}");
                 seen.accounts.extend(got.iter().map(|(status, _)| *status));
@@ -351,8 +431,7 @@ impl World {
                 }
                 self.sent.extend(&batch);
                 let expected = self.naive.create_transfers(time.0, &batch);
-                let got =
-                    self.run(|store| engine::create_transfers(store, time, &batch).unwrap(), |r| r.len());
+                let got = self.run(&CreateTransfers(time, &batch));
                 let got: Vec<_> = got.iter().map(|r| (r.status, r.timestamp)).collect();
                 assert_eq!(got, expected, "T {time} {batch:#?}");
                 seen.transfers.extend(got.iter().map(|(status, _)| *status));
@@ -360,84 +439,100 @@ impl World {
             Step::Expire { wait } => {
                 let Some(time) = self.time(*wait, 0) else { return };
                 let expected = self.naive.expire(time.0);
-                let got = self.run(|store| engine::expire(store, time).unwrap(), |ids| ids.len());
+                let got = self.run(&Expire(time));
                 assert_eq!(got, expected, "T {time}");
                 seen.expired += got.len();
             }
         }
     }
 
-    /// Runs once, rolls back, runs again: a caller's transaction that is given up leaves no trace.
-    fn run<R: PartialEq + std::fmt::Debug>(
-        &mut self,
-        run: impl Fn(&mut MemoryStore) -> R,
-        size: impl Fn(&R) -> usize,
-    ) -> R {
+    fn run<O: Operation>(&mut self, operation: &O) -> O::Result {
         let before = self.store.clone();
-        let outer = self.store.savepoint();
-        let first = run(&mut self.store);
-        if size(&first) > 0 {
-            let inner = self.store.savepoint();
-            self.store.release(inner);
+        let got = run_twice(&mut self.store, operation, |store| {
+            assert_eq!(*store, before, "a rollback leaves no trace");
+        });
+        assert_eq!(operation.run(&mut self.compact), got, "a compact store decides the same");
+        if let Some(mut file) = self.file.take() {
+            let last = file.state.last();
+            let from_file = run_twice(&mut file.state, operation, |state| assert_eq!(state.last(), last));
+            assert_eq!(from_file, got, "a file decides the same");
+            self.file = Some(file.commit(self.now.is_multiple_of(3)));
         }
-        self.store.rollback(outer);
-        assert_eq!(self.store, before, "a rollback leaves no trace");
-        assert_eq!(self.store.last(), before.last());
-        let got = run(&mut self.store);
-        assert_eq!(got, first, "the same state and batch give the same results");
-        assert_eq!(run(&mut self.compact), got, "a compact store decides the same");
         got
     }
 
     fn compare(&self, filters: &(AccountFilter, QueryFilter), seen: &mut Seen) {
-        let (store, naive) = (&self.store, &self.naive);
-        for id in 0..=ACCOUNTS {
-            let found = store.lookup_accounts(&[AccountId(id)]).unwrap();
-            assert_eq!(found.first().copied(), naive.account(id));
-            let filter = AccountFilter::of(id, u32::MAX);
-            assert_eq!(store.get_account_transfers(&filter).unwrap(), naive.get_account_transfers(&filter));
-            let balances = store.get_account_balances(&filter).unwrap();
-            assert_eq!(balances, naive.get_account_balances(&filter));
-            seen.balances += balances.len();
-        }
-        for id in 0..=TRANSFERS {
-            let found = store.lookup_transfers(&[TransferId(id)]).unwrap();
-            assert_eq!(found.first().copied(), naive.transfer(id));
-        }
         let (mut account, mut query) = *filters;
         let part = |eighths: Timestamp| match eighths.0 {
             9 => Timestamp(u64::MAX),
             10 => Timestamp(1 << 63),
-            11 => naive.transfer(1).map_or(Timestamp(1), |t| t.timestamp),
+            11 => self.naive.transfer(1).map_or(Timestamp(1), |t| t.timestamp),
             eighths => Timestamp(self.now / 8 * eighths),
         };
         account.timestamp_min = part(account.timestamp_min);
         account.timestamp_max = part(account.timestamp_max);
         (query.timestamp_min, query.timestamp_max) = (account.timestamp_min, account.timestamp_max);
-        let events = ChangeEventsFilter {
-            timestamp_min: query.timestamp_min,
-            timestamp_max: query.timestamp_max,
-            limit: query.limit,
-        };
-        let compact = &self.compact;
-        assert_eq!(store.get_account_transfers(&account).unwrap(), naive.get_account_transfers(&account));
-        assert_eq!(compact.get_account_transfers(&account).unwrap(), naive.get_account_transfers(&account));
-        assert_eq!(store.get_account_balances(&account).unwrap(), naive.get_account_balances(&account));
-        assert_eq!(store.query_accounts(&query).unwrap(), naive.query_accounts(&query));
-        assert_eq!(compact.query_accounts(&query).unwrap(), naive.query_accounts(&query));
-        assert_eq!(store.query_transfers(&query).unwrap(), naive.query_transfers(&query));
-        assert_eq!(compact.query_transfers(&query).unwrap(), naive.query_transfers(&query));
-        assert_eq!(store.get_change_events(&events).unwrap(), naive.get_change_events(&events));
-        let all = ChangeEventsFilter::all(u32::MAX);
-        assert_eq!(store.get_change_events(&all).unwrap(), naive.get_change_events(&all));
-        let (debits, credits) = naive.books();
+        compare_objects(&self.naive, &self.store);
+        compare_objects(&self.naive, &self.compact);
+        compare_queries(&self.naive, &self.store, &account, &query);
+        compare_queries(&self.naive, &self.compact, &account, &query);
+        seen.balances += compare_events(&self.naive, &self.store, &account, &query);
+        if let Some(File { state, .. }) = &self.file {
+            compare_objects(&self.naive, state);
+            compare_queries(&self.naive, state, &account, &query);
+            compare_events(&self.naive, state, &account, &query);
+        }
+        let (debits, credits) = self.naive.books();
         assert_eq!(debits, credits, "debits equal credits");
     }
 }
 
-#[test]
-fn the_engine_agrees_with_the_naive_ledger() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(8_000);
+fn compare_objects<R: Reads>(naive: &Naive, store: &R) {
+    for id in 0..=ACCOUNTS {
+        let found = store.lookup_accounts(&[AccountId(id)]).expect("a working store");
+        assert_eq!(found.first().copied(), naive.account(id));
+        let filter = AccountFilter::of(id, u32::MAX);
+        let found = store.get_account_transfers(&filter).expect("a working store");
+        assert_eq!(found, naive.get_account_transfers(&filter));
+    }
+    for id in 0..=TRANSFERS {
+        let found = store.lookup_transfers(&[TransferId(id)]).expect("a working store");
+        assert_eq!(found.first().copied(), naive.transfer(id));
+    }
+}
+
+fn compare_queries<R: Reads>(naive: &Naive, store: &R, account: &AccountFilter, query: &QueryFilter) {
+    let found = store.get_account_transfers(account).expect("a working store");
+    assert_eq!(found, naive.get_account_transfers(account), "{account:?}");
+    let found = store.query_accounts(query).expect("a working store");
+    assert_eq!(found, naive.query_accounts(query), "{query:?}");
+    let found = store.query_transfers(query).expect("a working store");
+    assert_eq!(found, naive.query_transfers(query), "{query:?}");
+}
+
+/// Gives how many balances there were.
+fn compare_events<R: Reads>(naive: &Naive, store: &R, account: &AccountFilter, query: &QueryFilter) -> usize {
+    let mut balances = 0;
+    for filter in (0..=ACCOUNTS).map(|id| AccountFilter::of(id, u32::MAX)).chain([*account]) {
+        let found = store.get_account_balances(&filter).expect("a working store");
+        assert_eq!(found, naive.get_account_balances(&filter), "{filter:?}");
+        balances += found.len();
+    }
+    let part = ChangeEventsFilter {
+        timestamp_min: query.timestamp_min,
+        timestamp_max: query.timestamp_max,
+        limit: query.limit,
+    };
+    for filter in [part, ChangeEventsFilter::all(u32::MAX)] {
+        let found = store.get_change_events(&filter).expect("a working store");
+        assert_eq!(found, naive.get_change_events(&filter), "{filter:?}");
+    }
+    balances
+}
+
+/// Runs so many random histories; gives what they reached.
+fn run_histories(cases: u32, new_file: impl Fn() -> Option<File>, test: &str) -> Seen {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
@@ -445,6 +540,7 @@ fn the_engine_agrees_with_the_naive_ledger() {
     let seen = RefCell::new(Seen::default());
     let result = runner.run(&steps, |(plain, steps)| {
         let mut world = World {
+            file: new_file(),
             store: MemoryStore::new(),
             compact: MemoryStore::compact(),
             naive: Naive::default(),
@@ -464,13 +560,24 @@ fn the_engine_agrees_with_the_naive_ledger() {
         Ok(())
     });
     if let Err(problem) = result {
-        panic!("{problem}\nreplay: cargo test -p hundi-ledger --test model");
+        panic!("{problem}\nreplay: cargo test -p hundi-ledger --test model {test}");
     }
-    let seen = seen.into_inner();
+    seen.into_inner()
+}
+
+#[test]
+fn the_engine_agrees_with_the_naive_ledger() {
+    let seen = run_histories(8_000, || None, "the_engine");
     let unseen = |all: &[CreateTransferStatus]| {
         all.iter().filter(|status| !seen.transfers.contains(status)).copied().collect::<Vec<_>>()
     };
     assert_eq!(unseen(CreateTransferStatus::ALL), [], "results that no random batch reached");
     assert_eq!(seen.accounts.len(), CreateAccountStatus::ALL.len(), "{:?}", seen.accounts);
     assert!(seen.expired > 100 && seen.balances > 100, "{} {}", seen.expired, seen.balances);
+}
+
+#[test]
+fn a_file_agrees_with_the_naive_ledger() {
+    let seen = run_histories(100, || Some(File::new()), "a_file");
+    assert!(seen.expired > 10 && seen.balances > 100, "{} {}", seen.expired, seen.balances);
 }
