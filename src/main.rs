@@ -1,35 +1,72 @@
-//! The `hundi` command line.
+//! The `hundi` command line: parses arguments, calls the crates, prints.
+//!
+//! One file or folder for each command; nothing here decides anything about money.
 
+mod account_command;
+mod audit_command;
+mod bench_command;
+mod check_command;
+mod cli;
+mod cluster;
+mod console;
+mod demo;
+mod driver;
+mod failure;
+mod history;
+mod init_command;
 mod ledger_command;
+mod network_args;
+mod node_command;
+mod operator;
+mod orders;
+mod pay;
+mod plan;
+mod status_command;
+mod verify_command;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
 
-/// Money moved between banks that do not trust each other.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// A double-entry ledger in one file.
-    #[command(subcommand)]
-    Ledger(ledger_command::LedgerCommand),
-}
+use crate::cli::{Cli, Command};
+use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Ledger(command) => command.run(),
-    };
-    match result {
+    report_panics();
+    let cli = Cli::parse();
+    match run(cli.command) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("hundi: {error}");
-            ExitCode::from(2)
+        Err(failure) => {
+            console::error(&failure);
+            failure.exit.into()
         }
     }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Ledger(command) => return command.run().map_err(Failure::outside),
+        Command::Demo(args) => demo::run(args)?,
+        Command::Init(args) => init_command::run(&args)?,
+        Command::Bank(args) => node_command::bank(args)?,
+        Command::Coordinator(args) => node_command::coordinator(args)?,
+        Command::Account(command) => account_command::run(command)?,
+        Command::Pay(args) => pay::run(args)?,
+        Command::Status(args) => status_command::run(&args)?,
+        Command::Audit(args) => audit_command::run(&args)?,
+        Command::VerifyCertificate(args) => verify_command::run(&args)?,
+        Command::Check(args) => check_command::run(args)?,
+        Command::Bench(args) => bench_command::run(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A panic is a fault of this program: it says so, in one line, and the exit code says it too.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "unknown place".to_owned(), ToString::to_string);
+        let what = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
+        console::error(format_args!("this is a bug in hundi: {what} (at {place}); please report it"));
+        std::process::exit(Exit::Bug as i32);
+    }));
 }

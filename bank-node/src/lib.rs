@@ -4,6 +4,7 @@
 //! keeps, in memory ([`MemoryBooks`]) or in one SQLite file.
 
 mod books;
+mod file;
 mod flaw;
 mod memory_books;
 mod outbox;
@@ -16,6 +17,7 @@ pub use books::{
     Books, Customer, OwnAccount, Payment, Step, customer_account_id, ledger_code, transfer_id,
     transfer_user_data,
 };
+pub use file::{BANK_FILE, FileError, read_bank_file};
 pub use flaw::{Flaw, Flaws, Sound};
 pub use memory_books::MemoryBooks;
 pub use outbox::Outbox;

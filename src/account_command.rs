@@ -1,0 +1,302 @@
+//! `hundi account`: what a bank's operator does with customers' accounts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hundi_protocol::{
+    AccountRef, AccountView, AdminAction, AdminResult, BankName, Currency, CustomerKey, OrderId, Peer,
+    PublicKey, Role, read_seed, write_seed,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::console;
+use crate::failure::{Exit, Failure};
+use crate::network_args::NetworkArgs;
+use crate::operator::{Operator, block_on};
+use crate::orders::{format_amount, minor_digits, parse_amount};
+
+/// How many accounts are asked for at a time.
+const PAGE: u32 = 500;
+
+/// The commands of `hundi account`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Open an account; without a key it can only receive
+    #[command(after_help = "\
+Example:
+  hundi account open alice@alpha --currency INR --key alice.key --network net/network.toml
+
+Makes alice.key (mode 0600) if it is not there. A repeat with the same currency and key is harmless.")]
+    Open(OpenArgs),
+    /// List a bank's accounts
+    #[command(after_help = "Example:\n  hundi account list alpha --network net/network.toml")]
+    List(ListArgs),
+    /// Show one account's balances
+    #[command(after_help = "Example:\n  hundi account balance alice@alpha --network net/network.toml")]
+    Balance(OneArgs),
+    /// Put money into an account, from the bank's cash
+    #[command(after_help = "\
+Example:
+  hundi account deposit alice@alpha 100.00 --network net/network.toml
+
+Prints the deposit's reference. When the answer is lost, repeat with --reference: it is then one deposit.")]
+    Deposit(DepositArgs),
+    /// Close an account, which must be empty and have no payment in flight
+    #[command(after_help = "Example:\n  hundi account close alice@alpha --network net/network.toml")]
+    Close(OneArgs),
+}
+
+/// Arguments of `hundi account open`.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// The account: name@bank
+    account: AccountRef,
+    /// Its currency
+    #[arg(long)]
+    currency: Currency,
+    /// The owner's key file, made if it is not there
+    #[arg(long, value_name = "FILE", conflicts_with = "public_key")]
+    key: Option<PathBuf>,
+    /// The owner's public key, if its secret is elsewhere
+    #[arg(long, value_name = "HEX")]
+    public_key: Option<PublicKey>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `hundi account list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The bank
+    bank: BankName,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments that name one account.
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// The account: name@bank
+    account: AccountRef,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `hundi account deposit`.
+#[derive(Debug, Args)]
+pub(crate) struct DepositArgs {
+    /// The account: name@bank
+    account: AccountRef,
+    /// How much, such as 100.00
+    amount: String,
+    /// The reference of an earlier try
+    #[arg(long, value_name = "UUID")]
+    reference: Option<Uuid>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    async fn operator(&self, bank: &BankName) -> Result<Operator, Failure> {
+        let network = self.network.load()?;
+        let peer = Peer { role: Role::Operator, name: bank.clone().into() };
+        let identity = self.network.identity(&network, &peer)?;
+        Operator::connect(&identity, network, bank).await
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(command: AccountCommand) -> Result<(), Failure> {
+    match command {
+        AccountCommand::Open(args) => block_on(open(args)),
+        AccountCommand::List(args) => block_on(list(args)),
+        AccountCommand::Balance(args) => block_on(balance(args)),
+        AccountCommand::Deposit(args) => block_on(deposit(args)),
+        AccountCommand::Close(args) => block_on(close(args)),
+    }
+}
+
+#[derive(Serialize)]
+struct Done {
+    account: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+}
+
+fn report(common: &Common, done: &Done, text: String) -> Result<(), Failure> {
+    if common.json {
+        return console::json(done);
+    }
+    console::say(text);
+    Ok(())
+}
+
+async fn open(args: OpenArgs) -> Result<(), Failure> {
+    let key = match (&args.key, args.public_key) {
+        (Some(path), _) => Some(own_key(path)?.public()),
+        (None, public) => public,
+    };
+    let mut operator = args.common.operator(&args.account.bank).await?;
+    let action =
+        AdminAction::OpenAccount { account: args.account.name.clone(), currency: args.currency, key };
+    done(operator.ask(action).await?, &args.account)?;
+    let account = args.account.to_string();
+    let text = format!("{account} is open in {}", args.currency);
+    let public_key = key.map(|key| key.to_string());
+    report(&args.common, &Done { account, public_key, reference: None }, text)
+}
+
+/// The key in a file, which is made if it is not there.
+fn own_key(path: &std::path::Path) -> Result<CustomerKey, Failure> {
+    if path.exists() {
+        return read_seed(path).map(|seed| CustomerKey::from_seed(&seed)).map_err(Failure::input);
+    }
+    let key = CustomerKey::generate()
+        .map_err(|error| Failure::outside(format_args!("no random numbers: {error}")))?;
+    write_seed(path, &key.seed()).map_err(Failure::outside)?;
+    Ok(key)
+}
+
+fn done(result: AdminResult, account: &AccountRef) -> Result<(), Failure> {
+    match result {
+        AdminResult::Done => Ok(()),
+        AdminResult::Refused(why) => Err(Failure::new(Exit::No, format_args!("{account}: {why}"))),
+        other => Err(Failure::outside(format_args!("bank {} gave an odd answer: {other:?}", account.bank))),
+    }
+}
+
+async fn deposit(args: DepositArgs) -> Result<(), Failure> {
+    let mut operator = args.common.operator(&args.account.bank).await?;
+    let view = view(&mut operator, &args.account).await?;
+    let amount = parse_amount(&args.amount, view.currency)
+        .map_err(|what| Failure::input(format_args!("amount {:?}: {what}", args.amount)))?;
+    let reference = args.reference.unwrap_or_else(|| OrderId::generate().uuid());
+    let action =
+        AdminAction::Deposit { account: args.account.name.clone(), amount, reference: reference.as_u128() };
+    done(operator.ask(action).await?, &args.account)?;
+    let account = args.account.to_string();
+    let text = format!("{} put into {account}; reference {reference}", format_amount(amount, view.currency));
+    report(&args.common, &Done { account, public_key: None, reference: Some(reference.to_string()) }, text)
+}
+
+async fn close(args: OneArgs) -> Result<(), Failure> {
+    let mut operator = args.common.operator(&args.account.bank).await?;
+    done(
+        operator.ask(AdminAction::CloseAccount { account: args.account.name.clone() }).await?,
+        &args.account,
+    )?;
+    let account = args.account.to_string();
+    let text = format!("{account} is closed");
+    report(&args.common, &Done { account, public_key: None, reference: None }, text)
+}
+
+async fn view(operator: &mut Operator, account: &AccountRef) -> Result<AccountView, Failure> {
+    match operator.ask(AdminAction::Balance { account: account.name.clone() }).await? {
+        AdminResult::Accounts(views) => {
+            let view = views.into_iter().next();
+            view.ok_or_else(|| Failure::outside(format_args!("bank {} sent no balances", account.bank)))
+        }
+        AdminResult::Refused(why) => Err(Failure::new(Exit::No, format_args!("{account}: {why}"))),
+        other => Err(Failure::outside(format_args!("bank {} gave an odd answer: {other:?}", account.bank))),
+    }
+}
+
+async fn balance(args: OneArgs) -> Result<(), Failure> {
+    let mut operator = args.common.operator(&args.account.bank).await?;
+    let view = view(&mut operator, &args.account).await?;
+    if args.common.json {
+        return console::json(&Row::of(&view));
+    }
+    say(std::slice::from_ref(&view));
+    Ok(())
+}
+
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let mut operator = args.common.operator(&args.bank).await?;
+    let mut views: Vec<AccountView> = Vec::new();
+    loop {
+        let after = views.last().map(|view| view.account.clone());
+        match operator.ask(AdminAction::ListAccounts { after, limit: PAGE }).await? {
+            AdminResult::Accounts(page) if page.is_empty() => break,
+            AdminResult::Accounts(page) => views.extend(page),
+            other => {
+                return Err(Failure::outside(format_args!(
+                    "bank {} gave an odd answer: {other:?}",
+                    args.bank
+                )));
+            }
+        }
+    }
+    if args.common.json {
+        #[derive(Serialize)]
+        struct Accounts {
+            accounts: Vec<Row>,
+        }
+        return console::json(&Accounts { accounts: views.iter().map(Row::of).collect() });
+    }
+    say(&views);
+    Ok(())
+}
+
+/// One account as JSON: amounts in minor units, as strings.
+#[derive(Serialize)]
+struct Row {
+    account: String,
+    currency: String,
+    minor_digits: Option<usize>,
+    debits_pending: String,
+    debits_posted: String,
+    credits_pending: String,
+    credits_posted: String,
+    closed: bool,
+}
+
+impl Row {
+    fn of(view: &AccountView) -> Self {
+        Self {
+            account: view.account.to_string(),
+            currency: view.currency.to_string(),
+            minor_digits: minor_digits(view.currency),
+            debits_pending: view.debits_pending.to_string(),
+            debits_posted: view.debits_posted.to_string(),
+            credits_pending: view.credits_pending.to_string(),
+            credits_posted: view.credits_posted.to_string(),
+            closed: view.closed,
+        }
+    }
+}
+
+fn say(views: &[AccountView]) {
+    let head = ["account", "balance", "held", "announced", ""];
+    console::say(
+        format_args!("{:<24} {:>22} {:>18} {:>18} {}", head[0], head[1], head[2], head[3], head[4])
+            .to_string()
+            .trim_end(),
+    );
+    for view in views {
+        let money = |amount| format_amount(amount, view.currency);
+        // The ledger never lets a customer's debits pass its credits.
+        let balance = hundi_protocol::Minor(view.credits_posted.0.saturating_sub(view.debits_posted.0));
+        let state = if view.closed { "closed" } else { "" };
+        let line = format!(
+            "{:<24} {:>22} {:>18} {:>18} {state}",
+            view.account.as_str(),
+            money(balance),
+            money(view.debits_pending),
+            money(view.credits_pending)
+        );
+        console::say(line.trim_end());
+    }
+}

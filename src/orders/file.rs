@@ -1,0 +1,309 @@
+//! Reading an orders file.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
+use std::io::Read;
+use std::path::Path;
+
+use csv::ByteRecord;
+use hundi_protocol::{AccountName, AccountRef, BankName, Currency, Minor, NOTE_SIZE_MAX};
+
+use super::money::{minor_digits, parse_amount};
+use super::problems::Problems;
+use crate::failure::Failure;
+
+/// The header of an orders file; the columns may stand in any order.
+pub(crate) const COLUMNS: [&str; 8] = [
+    "order_id",
+    "payer_bank",
+    "payer_account",
+    "payee_bank",
+    "payee_account",
+    "amount",
+    "currency",
+    "purpose",
+];
+/// The longest order id in a file, in bytes.
+const ORDER_ID_SIZE_MAX: usize = 64;
+
+/// One order of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileOrder {
+    /// The file's own id, as it stands there.
+    pub(crate) order_id: String,
+    /// Who pays.
+    pub(crate) payer: AccountRef,
+    /// Who gets it.
+    pub(crate) payee: AccountRef,
+    /// How much.
+    pub(crate) amount: Minor,
+    /// Of what.
+    pub(crate) currency: Currency,
+    /// Free text for the payee.
+    pub(crate) purpose: String,
+}
+
+/// All orders of a file, each once, in the file's order.
+#[derive(Debug)]
+pub(crate) struct OrdersFile {
+    /// The orders.
+    pub(crate) orders: Vec<FileOrder>,
+    /// The banks they name, each with the spelling of the file.
+    pub(crate) banks: BTreeMap<BankName, String>,
+}
+
+impl OrdersFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names every bad line and column (the first twenty, then how many more).
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let file = std::fs::File::open(path)
+            .map_err(|error| Failure::input(format_args!("cannot read {}: {error}", path.display())))?;
+        Self::read_from(path, file)
+    }
+
+    fn read_from(path: &Path, source: impl Read) -> Result<Self, Failure> {
+        let mut reading = Reading::new(path);
+        let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
+        let mut record = ByteRecord::new();
+        let mut columns = None;
+        loop {
+            match csv.read_byte_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(error) => {
+                    return Err(Failure::outside(format_args!("cannot read {}: {error}", path.display())));
+                }
+            }
+            let line = record.position().map_or(0, csv::Position::line);
+            match &columns {
+                None => match reading.header(&record) {
+                    Some(found) => columns = Some(found),
+                    None => break,
+                },
+                Some(columns) => reading.row(line, columns, &record),
+            }
+            if reading.problems.too_many() {
+                break;
+            }
+        }
+        if reading.problems.is_empty() && columns.is_none() {
+            reading.problems.add("the file is empty: expected a header and a line for each order");
+        } else if reading.problems.is_empty() && reading.orders.is_empty() {
+            reading.problems.add("the file has a header and no orders");
+        }
+        reading.finish()
+    }
+}
+
+/// Where each of [`COLUMNS`] stands in a line.
+type Places = [usize; COLUMNS.len()];
+
+struct Reading {
+    problems: Problems,
+    orders: Vec<FileOrder>,
+    /// Order id → its place in `orders` and its line.
+    seen: HashMap<String, (usize, u64)>,
+    banks: BTreeMap<BankName, String>,
+}
+
+impl Reading {
+    fn new(path: &Path) -> Self {
+        Self {
+            problems: Problems::of(path),
+            orders: Vec::new(),
+            seen: HashMap::new(),
+            banks: BTreeMap::new(),
+        }
+    }
+
+    fn finish(self) -> Result<OrdersFile, Failure> {
+        if self.problems.is_empty() {
+            Ok(OrdersFile { orders: self.orders, banks: self.banks })
+        } else {
+            Err(Failure::input(self.problems))
+        }
+    }
+
+    /// Finds the columns, or says which are wrong.
+    fn header(&mut self, record: &ByteRecord) -> Option<Places> {
+        let mut names: Vec<String> = Vec::with_capacity(record.len());
+        for (i, name) in record.iter().enumerate() {
+            let Ok(name) = std::str::from_utf8(name) else {
+                self.problems.line(1, format_args!("field {} of the header is not UTF-8", i + 1));
+                return None;
+            };
+            // Spreadsheets put a byte order mark before the first name.
+            names.push(name.strip_prefix('\u{feff}').filter(|_| i == 0).unwrap_or(name).to_owned());
+        }
+        let mut places = [0; COLUMNS.len()];
+        for (place, column) in places.iter_mut().zip(COLUMNS) {
+            match names.iter().position(|name| name == column) {
+                Some(found) => *place = found,
+                None => self.problems.line(1, format_args!("column {column} is missing in the header")),
+            }
+        }
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                self.problems.line(1, format_args!("column {name:?} is there twice in the header"));
+            } else if !COLUMNS.contains(&name.as_str()) {
+                self.problems.line(1, format_args!("column {name:?} of the header is unknown"));
+            }
+        }
+        self.problems.is_empty().then_some(places)
+    }
+
+    fn row(&mut self, line: u64, places: &Places, record: &ByteRecord) {
+        if record.len() != COLUMNS.len() {
+            let (found, expected) = (record.len(), COLUMNS.len());
+            self.problems.line(line, format_args!("{found} fields, the header has {expected}"));
+            return;
+        }
+        let mut fields = [""; COLUMNS.len()];
+        let mut readable = true;
+        for ((field, place), column) in fields.iter_mut().zip(places).zip(COLUMNS) {
+            match std::str::from_utf8(&record[*place]) {
+                Ok(text) => *field = text,
+                Err(_) => {
+                    let shown = String::from_utf8_lossy(&record[*place]);
+                    self.problems.field(line, column, &shown, "not UTF-8");
+                    readable = false;
+                }
+            }
+        }
+        if readable && let Some(order) = self.order(line, fields) {
+            self.keep(line, order);
+        }
+    }
+
+    /// Reads every field, so that every bad one is named and not only the first.
+    fn order(&mut self, line: u64, fields: [&str; COLUMNS.len()]) -> Option<FileOrder> {
+        let [order_id, payer_bank, payer_account, payee_bank, payee_account, amount, currency, purpose] =
+            fields;
+        let order_id = self.order_id(line, order_id);
+        let payer_bank = self.bank(line, "payer_bank", payer_bank);
+        let payer_name = self.account(line, "payer_account", payer_account);
+        let payee_bank = self.bank(line, "payee_bank", payee_bank);
+        let payee_name = self.account(line, "payee_account", payee_account);
+        let currency = self.currency(line, currency);
+        let amount = self.amount(line, amount, currency);
+        let purpose = self.purpose(line, purpose);
+        let payer = AccountRef { name: payer_name?, bank: payer_bank? };
+        let payee = AccountRef { name: payee_name?, bank: payee_bank? };
+        if payer == payee {
+            self.problems.field(line, "payee_account", payee.name.as_str(), "the payer cannot pay itself");
+            return None;
+        }
+        Some(FileOrder {
+            order_id: order_id?,
+            payer,
+            payee,
+            amount: amount?,
+            currency: currency?,
+            purpose: purpose?,
+        })
+    }
+
+    fn order_id(&mut self, line: u64, text: &str) -> Option<String> {
+        let fits =
+            (1..=ORDER_ID_SIZE_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if !fits {
+            self.problems.field(
+                line,
+                "order_id",
+                text,
+                "expected 1 to 64 letters, digits or signs, no spaces",
+            );
+        }
+        fits.then(|| text.to_owned())
+    }
+
+    /// A bank's node has its name in lower case; two spellings of one name would be one node for two banks.
+    fn bank(&mut self, line: u64, column: &str, text: &str) -> Option<BankName> {
+        let Ok(bank) = BankName::new(&text.to_lowercase()) else {
+            self.problems.field(line, column, text, "expected a bank's name: 1 to 63 of A-Z, a-z, 0-9 and -");
+            return None;
+        };
+        match self.banks.get(&bank) {
+            None => {
+                self.banks.insert(bank.clone(), text.to_owned());
+            }
+            Some(spelling) if spelling == text => {}
+            Some(spelling) => {
+                let what = format!("clashes with {spelling:?}: both would be the node {bank}");
+                self.problems.field(line, column, text, what);
+                return None;
+            }
+        }
+        Some(bank)
+    }
+
+    fn account(&mut self, line: u64, column: &str, text: &str) -> Option<AccountName> {
+        let name = AccountName::new(text);
+        if name.is_err() {
+            self.problems.field(line, column, text, "expected 1 to 64 of A-Z, a-z, 0-9, . _ -");
+        }
+        name.ok()
+    }
+
+    fn currency(&mut self, line: u64, text: &str) -> Option<Currency> {
+        let known = text.parse::<Currency>().ok().filter(|currency| minor_digits(*currency).is_some());
+        if known.is_none() {
+            self.problems.field(line, "currency", text, "not a currency of ISO 4217");
+        }
+        known
+    }
+
+    fn amount(&mut self, line: u64, text: &str, currency: Option<Currency>) -> Option<Minor> {
+        // With an unknown currency the digits are still worth a look.
+        let currency = currency.or_else(|| "EUR".parse().ok())?;
+        parse_amount(text, currency).map_err(|what| self.problems.field(line, "amount", text, what)).ok()
+    }
+
+    fn purpose(&mut self, line: u64, text: &str) -> Option<String> {
+        let fits = text.len() <= NOTE_SIZE_MAX && !text.chars().any(char::is_control);
+        if !fits {
+            let what = format!("at most {NOTE_SIZE_MAX} bytes, and no control characters");
+            self.problems.field(line, "purpose", text, what);
+        }
+        fits.then(|| text.to_owned())
+    }
+
+    /// Keeps an order once: a line that repeats an earlier one in full asks for nothing new.
+    fn keep(&mut self, line: u64, order: FileOrder) {
+        match self.seen.entry(order.order_id.clone()) {
+            Entry::Vacant(place) => {
+                place.insert((self.orders.len(), line));
+                self.orders.push(order);
+            }
+            Entry::Occupied(place) => {
+                let (at, first_line) = *place.get();
+                if let Some(column) = difference(&self.orders[at], &order) {
+                    let what = format!("line {first_line} has the same id with another {column}");
+                    self.problems.field(line, "order_id", &order.order_id, what);
+                }
+            }
+        }
+    }
+}
+
+/// The first column in which two orders differ.
+fn difference(a: &FileOrder, b: &FileOrder) -> Option<&'static str> {
+    [
+        (a.payer.bank == b.payer.bank, "payer_bank"),
+        (a.payer.name == b.payer.name, "payer_account"),
+        (a.payee.bank == b.payee.bank, "payee_bank"),
+        (a.payee.name == b.payee.name, "payee_account"),
+        (a.amount == b.amount, "amount"),
+        (a.currency == b.currency, "currency"),
+        (a.purpose == b.purpose, "purpose"),
+    ]
+    .into_iter()
+    .find(|(same, _)| !same)
+    .map(|(_, column)| column)
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;
