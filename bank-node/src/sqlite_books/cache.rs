@@ -8,7 +8,7 @@ use hundi_protocol::{Decision, Digest, OrderId, Outcome, UnixMillis, Verified, V
 use crate::books::Payment;
 
 /// How many settled payments are kept at hand.
-const SETTLED_MAX: usize = 65_536;
+const SETTLED_MAX: usize = 16_384;
 
 type Key = (OrderId, Digest);
 

@@ -16,6 +16,9 @@ const RUN_LENGTH_MAX: u32 = 64;
 const RUN_SPAN_MAX: u32 = 4096;
 /// Scattered ids in one generation in memory; two are held.
 const GENERATION_MAX: usize = 1 << 19;
+/// Rising ids that memory holds though the disk index has them, so that ids which arrive a little out of order
+/// (several customers, several clocks) are seen to be free without asking the disk.
+const RISING_MAX: usize = 1 << 18;
 
 /// Consecutive members of the rising sequence of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +89,14 @@ pub(super) struct Ids {
     old: IdMap<TransferId, Timestamp>,
     /// The commit that holds the last of `old`.
     old_until: CommitSeq,
+    /// The highest id that only the disk knows; memory has all above it.
+    only_on_disk: TransferId,
 }
 
 /// What memory knows of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is above all known ones.
+    /// There is none: it is above all that only the disk knows.
     Free,
     /// The transfer's time, or 0 if the id is burnt.
     At(Timestamp),
@@ -109,7 +114,7 @@ pub(super) struct UndoId {
 impl Ids {
     /// Continues a file that holds ids up to these.
     pub(super) fn resume(max: TransferId, max_burnt: TransferId) -> Self {
-        Self { max, max_burnt, ..Self::default() }
+        Self { max, max_burnt, only_on_disk: max.max(max_burnt), ..Self::default() }
     }
 
     pub(super) fn find(&self, id: TransferId) -> Found {
@@ -122,7 +127,7 @@ impl Ids {
         if let Ok(place) = self.rising.binary_search_by_key(&id, |(id, _)| *id) {
             return Found::At(self.rising[place].1);
         }
-        Found::AskDisk
+        if id > self.only_on_disk { Found::Free } else { Found::AskDisk }
     }
 
     pub(super) fn insert(&mut self, id: TransferId, at: Timestamp) -> UndoId {
@@ -157,15 +162,18 @@ impl Ids {
     /// Starts a new generation when the young one is full and the old one is on disk.
     pub(super) fn rotate(&mut self, upto: CommitSeq, durable: CommitSeq) {
         if self.young.len() >= GENERATION_MAX && self.old_until <= durable {
-            self.old = std::mem::take(&mut self.young);
+            let dropped = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.only_on_disk = dropped.into_keys().fold(self.only_on_disk, TransferId::max);
             self.old_until = upto;
         }
     }
 
-    /// Forgets rising ids that disk holds.
+    /// Forgets the oldest rising ids that the disk index holds.
     pub(super) fn forget(&mut self, upto: Timestamp) {
-        while self.rising.front().is_some_and(|(_, at)| *at <= upto) {
-            self.rising.pop_front();
+        while self.rising.len() > RISING_MAX
+            && let Some((id, _)) = self.rising.pop_front_if(|(_, at)| *at <= upto)
+        {
+            self.only_on_disk = self.only_on_disk.max(id);
         }
     }
 }
