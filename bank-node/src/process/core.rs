@@ -113,6 +113,7 @@ impl Core {
             let mut inbound = Vec::new();
             for event in first.into_iter().chain(events.try_iter().take(INPUTS_MAX)) {
                 match event {
+                    Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
                     Event::Durable(result) => self.handle_durable(result?),
                     Event::Stop => stopping = true,
