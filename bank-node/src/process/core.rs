@@ -31,6 +31,8 @@ pub(super) enum Event {
     Inbound(Inbound),
     /// The disk finished a transaction, or failed for good.
     Durable(Result<Commit, CommitError>),
+    /// The disk thread has ended.
+    DiskGone,
     /// Finish what is under way, then stop.
     Stop,
 }
@@ -116,6 +118,7 @@ impl Core {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
                     Event::Durable(result) => self.handle_durable(result?),
+                    Event::DiskGone => return Err(CoreError::DiskGone),
                     Event::Stop => stopping = true,
                 }
             }

@@ -19,6 +19,7 @@ pub(super) fn spawn(
     events: Sender<Event>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
+        let _last_word = LastWord(events.clone());
         let mut log_is_copied = false;
         loop {
             let result = match sets.recv_timeout(IDLE) {
@@ -41,4 +42,14 @@ pub(super) fn spawn(
             }
         }
     })
+}
+
+/// Tells the core that the thread has ended, by a panic too: the core must not wait for it.
+struct LastWord(Sender<Event>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // An error means that the core has ended before.
+        let _ = self.0.send(Event::DiskGone);
+    }
 }
