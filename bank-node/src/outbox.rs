@@ -72,6 +72,11 @@ impl<M> Outbox<M> {
         self.held.pop_front().map(|(_, message)| message)
     }
 
+    /// What waits: each message with the number of disk transactions that must still complete before it may leave.
+    pub fn held(&self) -> impl Iterator<Item = (u64, &M)> {
+        self.held.iter().map(|(after, message)| (after.0.saturating_sub(self.durable.0), message))
+    }
+
     /// Whether a message waits for the disk.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()

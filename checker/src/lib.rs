@@ -1,3 +1,5 @@
 //! The model checker: every crash, loss and reordering over the state machines that run in production.
 
 pub mod audit;
+pub mod configs;
+pub mod world;

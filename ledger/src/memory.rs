@@ -116,6 +116,11 @@ impl MemoryStore {
         self.transfers.values().map(|(transfer, phase)| (transfer, *phase))
     }
 
+    /// The ids that are burnt, in order.
+    pub fn burnt(&self) -> impl Iterator<Item = TransferId> {
+        self.burnt.iter().copied()
+    }
+
     /// The account with this id.
     #[must_use]
     pub fn account_by_id(&self, id: AccountId) -> Option<&Account> {

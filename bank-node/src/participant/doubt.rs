@@ -31,6 +31,11 @@ impl Doubts {
         self.set(digest, UnixMillis(now.0 + policy.doubt_after_ms), policy.doubt_after_ms);
     }
 
+    /// What is due when.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UnixMillis, &Digest)> {
+        self.due.iter().map(|(at, digest)| (*at, digest))
+    }
+
     pub(super) fn remove(&mut self, digest: &Digest) {
         if let Some((at, _)) = self.waits.remove(digest) {
             self.due.remove(&(at, *digest));

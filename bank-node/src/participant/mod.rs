@@ -188,6 +188,21 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         !self.outbox.is_empty()
     }
 
+    /// The effects that wait for the disk, each with the number of transactions that must still complete.
+    pub fn held(&self) -> impl Iterator<Item = (u64, &Effect)> {
+        self.outbox.held()
+    }
+
+    /// The other banks' votes on payments that are not settled here, as far as they came.
+    pub fn gathered(&self) -> &BTreeMap<Digest, BTreeSet<Verified<Vote>>> {
+        &self.gathered
+    }
+
+    /// The payments that this bank will ask the other banks about, and when.
+    pub fn doubts(&self) -> impl Iterator<Item = (UnixMillis, &Digest)> {
+        self.doubts.iter()
+    }
+
     /// The disk has every transaction up to `upto` (R8).
     pub fn handle_durable(&mut self, upto: CommitSeq) {
         self.outbox.handle_durable(upto);

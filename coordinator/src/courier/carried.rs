@@ -1,6 +1,7 @@
 //! One payment on its way.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use hundi_protocol::{BankName, Certificate, Order, Outcome, UnixMillis, Verified, Vote};
@@ -24,11 +25,11 @@ pub(super) enum Stage {
 }
 
 /// A payment on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
     pub(super) order: Arc<Order>,
-    /// At most a YES and a NO of each bank.
-    pub(super) votes: Vec<Verified<Vote>>,
+    /// At most a YES and a NO of each bank, in an order that does not depend on which came first.
+    pub(super) votes: BTreeSet<Verified<Vote>>,
     pub(super) callers: Vec<Caller>,
     pub(super) since: UnixMillis,
     pub(super) due: UnixMillis,
@@ -42,6 +43,15 @@ pub(super) struct Carried {
     pub(super) informed: BTreeSet<BankName>,
 }
 
+/// Equal values hash equally, but a hash does not tell *when* something is due: the checker lets any wait end at
+/// any time, and there carried payments that differ in nothing else behave alike.
+impl Hash for Carried {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Carried { order, votes, callers, since, due: _, wait_ms: _, stage, asked, involved, informed } = self;
+        (order, votes, callers, since, stage, asked, involved, informed).hash(state);
+    }
+}
+
 impl Carried {
     pub(super) fn new(
         order: Arc<Order>,
@@ -52,7 +62,7 @@ impl Carried {
     ) -> Self {
         Carried {
             order,
-            votes: Vec::new(),
+            votes: BTreeSet::new(),
             callers: caller.into_iter().collect(),
             since,
             due,
@@ -80,8 +90,7 @@ impl Carried {
         if !self.order.banks().contains(&says.bank) || self.votes.iter().any(said) {
             return false;
         }
-        self.votes.push(vote);
-        true
+        self.votes.insert(vote)
     }
 
     /// Whether a bank that has not voted is to be asked now.

@@ -1,0 +1,161 @@
+//! What is on the wires.
+
+use std::sync::Arc;
+
+use hundi_bank_node::AccountAnswer;
+use hundi_protocol::{
+    Ack, Certificate, Decision, Digest, DoubleVote, NodeName, Order, Outcome, Peer, Verified, Vote,
+};
+
+use super::scenario::{Chore, Scenario};
+
+/// A message, as the cores take it: orders parsed, votes verified.
+///
+/// Each is made once and then stays on its wire for good: delivered again, late, or never (R9).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Packet {
+    /// Customer → coordinator: an order, for the first time or again.
+    Submit(Arc<Order>),
+    /// Coordinator → bank: vote.
+    Prepare {
+        /// Who asks.
+        from: Peer,
+        /// The order.
+        order: Arc<Order>,
+        /// The votes so far.
+        votes: Vec<Verified<Vote>>,
+    },
+    /// Bank → whoever asked.
+    Vote(Verified<Vote>),
+    /// Coordinator or bank → bank: answer or refuse.
+    Resolve {
+        /// Who asks.
+        from: Peer,
+        /// The order.
+        order: Arc<Order>,
+    },
+    /// The proof of an outcome.
+    Outcome {
+        /// Who brings it.
+        from: Peer,
+        /// The proof.
+        certificate: Arc<Certificate>,
+    },
+    /// Bank → coordinator: the outcome is in the books.
+    Ack(Verified<Ack>),
+    /// Coordinator → customer: the proof.
+    Answer {
+        /// Which coordinator.
+        from: NodeName,
+        /// The proof.
+        certificate: Arc<Certificate>,
+    },
+    /// Coordinator → customer: not carried.
+    Declined {
+        /// Which coordinator.
+        from: NodeName,
+        /// The payment.
+        payment: Digest,
+    },
+    /// Bank → operator: what came of a chore.
+    Done {
+        /// The bank, by place.
+        bank: usize,
+        /// The chore, by place.
+        chore: usize,
+        /// What came of it.
+        answer: AccountAnswer,
+    },
+    /// Any node → its operator: a bank votes both ways (R12).
+    Report {
+        /// Who found it.
+        from: Peer,
+        /// The proof.
+        proof: DoubleVote,
+    },
+}
+
+impl Packet {
+    /// What it says, in a line. Different packets to one node have different lines.
+    #[must_use]
+    pub fn text(&self, scenario: &Scenario) -> String {
+        let name = |order: &Order| scenario.order_name(&order.digest());
+        match self {
+            Packet::Submit(order) => format!("submit {}", name(order)),
+            Packet::Prepare { from, order, votes } if votes.is_empty() => {
+                format!("{} asks for a vote on {}", from.name, name(order))
+            }
+            Packet::Prepare { from, order, votes } => {
+                format!("{} asks for a vote on {}, with {}", from.name, name(order), votes_text(votes))
+            }
+            Packet::Vote(vote) => {
+                let vote = vote.statement();
+                format!("{} votes {} on {}", vote.bank, vote.decision, scenario.order_name(&vote.payment))
+            }
+            Packet::Resolve { from, order } => format!("{} asks to resolve {}", from.name, name(order)),
+            Packet::Outcome { from, certificate } => {
+                format!("{} proves {}", from.name, certificate_text(certificate, scenario))
+            }
+            Packet::Ack(ack) => {
+                let ack = ack.statement();
+                format!("{} has the outcome of {}", ack.bank, scenario.order_name(&ack.payment))
+            }
+            Packet::Answer { from, certificate } => {
+                format!("{from} tells the customer: {}", certificate_text(certificate, scenario))
+            }
+            Packet::Declined { from, payment } => {
+                format!("{from} declines {}", scenario.order_name(payment))
+            }
+            Packet::Done { bank, chore, answer } => {
+                let said = match answer {
+                    Ok(()) => "done".to_owned(),
+                    Err(refusal) => format!("refused: {refusal}"),
+                };
+                format!("{}: {}: {said}", scenario.banks[*bank].name, chore_text(&scenario.chores[*chore].1))
+            }
+            Packet::Report { from, proof } => {
+                let (yes, no) = (proof.yes().statement(), proof.no().statement());
+                let payment = scenario.order_name(&yes.payment);
+                format!("{} reports: {} voted yes and {} on {payment}", from.name, yes.bank, no.decision)
+            }
+        }
+    }
+
+    /// How it ended, if it says so to a customer.
+    #[must_use]
+    pub fn told(&self) -> Option<(Digest, Outcome)> {
+        match self {
+            Packet::Answer { certificate, .. } => Some((certificate.payment(), certificate.outcome())),
+            _ => None,
+        }
+    }
+}
+
+/// Votes as `beta's yes, gamma's no (expired)`.
+pub(crate) fn votes_text(votes: &[Verified<Vote>]) -> String {
+    let votes: Vec<String> = votes
+        .iter()
+        .map(Verified::statement)
+        .map(|vote| match vote.decision {
+            Decision::Yes => format!("{}'s yes", vote.bank),
+            Decision::No(reason) => format!("{}'s no ({reason})", vote.bank),
+        })
+        .collect();
+    votes.join(", ")
+}
+
+fn certificate_text(certificate: &Certificate, scenario: &Scenario) -> String {
+    let payment = scenario.order_name(&certificate.payment());
+    format!("{payment} is a {}, by {}", certificate.outcome(), votes_text(certificate.votes()))
+}
+
+/// A chore in a few words.
+pub(crate) fn chore_text(chore: &Chore) -> String {
+    use hundi_bank_node::AccountRequest as Request;
+    match chore {
+        Chore::Account(Request::Open { name, currency, .. }) => format!("open {name} in {currency}"),
+        Chore::Account(Request::Deposit { name, amount, .. }) => format!("deposit {amount} to {name}"),
+        Chore::Account(Request::Close { name }) => format!("close {name}"),
+        Chore::Floor(floor) => format!("forget refusals up to {floor}"),
+    }
+}
