@@ -49,6 +49,32 @@ pub enum Flaw {
     RefusePost,
 }
 
+impl Flaw {
+    /// Every deliberate bug.
+    pub const ALL: &[Flaw] = &[
+        Flaw::ForgetOrderIds,
+        Flaw::VoteAfresh,
+        Flaw::YesWithoutEntry,
+        Flaw::CommitOnFirstYes,
+        Flaw::PostWithoutProof,
+        Flaw::VoidWithoutProof,
+        Flaw::ForgetResolvedNo,
+        Flaw::IgnoreResolve,
+        Flaw::TimeoutOnHold,
+        Flaw::ExpireYes,
+        Flaw::DropYes,
+        Flaw::DropWithoutFloor,
+        Flaw::SendBeforeSync,
+        Flaw::PostAgain,
+        Flaw::MirrorOnCash,
+        Flaw::ClampAmount,
+        Flaw::IgnoreTwoFaces,
+        Flaw::NoOutranksYes,
+        Flaw::CloseOverHolds,
+        Flaw::RefusePost,
+    ];
+}
+
 /// Which deliberate bugs a participant has.
 pub trait Flaws: Clone {
     /// Whether this participant has `flaw`.

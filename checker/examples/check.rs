@@ -1,22 +1,36 @@
+use hundi_checker::world::*;
 use stateright::{Checker, Model};
 fn main() {
-    let name = std::env::args().nth(1).unwrap_or_default();
-    for scenario in hundi_checker::configs::all() {
+    let args: Vec<String> = std::env::args().collect();
+    let name = args.get(1).cloned().unwrap_or_default();
+    let flaw = args.get(2).cloned().unwrap_or_default();
+    for (_, scenario) in hundi_checker::configs::all() {
         if !name.is_empty() && scenario.name != name { continue }
         let start = std::time::Instant::now();
         let n = scenario.name;
-        let model = hundi_checker::world::HundiModel::new(scenario, Default::default());
+        let mut bug = Bug::default();
+        for f in hundi_bank_node::Flaw::ALL { if format!("{f:?}") == flaw { bug.bank = Some(*f) } }
+        for f in hundi_coordinator::Flaw::ALL { if format!("{f:?}") == flaw { bug.coordinator = Some(*f) } }
+        let model = hundi_checker::world::HundiModel::new(scenario, bug);
         let arena = model.arena.clone();
-        let checker = model.checker().threads(2).finish_when(stateright::HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let threads = if flaw.is_empty() {2} else {1};
+        let checker = model.checker().threads(threads).finish_when(stateright::HasDiscoveries::AnyFailures).spawn_bfs();
+        std::thread::spawn(||());
+        let checker = checker.join();
         println!("{n}: states {} unique {} depth {} {:?} nodes {:?}", checker.state_count(), checker.unique_state_count(), checker.max_depth(), start.elapsed(), arena.size());
-        for (name, path) in checker.discoveries() {
+        let found = checker.discoveries();
+        for p in checker.model().properties() {
+            if p.expectation == stateright::Expectation::Sometimes && !found.contains_key(p.name) { println!("   NOT SEEN: {}", p.name); }
+        }
+        for (name, path) in found {
             let actions = path.into_actions();
-            println!("  {name} {}", actions.len());
             let p = checker.model().properties().into_iter().find(|p| p.name == name).unwrap();
             if p.expectation == stateright::Expectation::Always {
+                println!("  BROKEN {name} {}", actions.len());
+                if args.len() > 3 { continue }
                 let mut w = checker.model().initial();
                 for a in actions {
-                    if let hundi_checker::world::Action::At{node, input: hundi_checker::world::Input::Deliver(p)} = a { println!("     -> {}: {}", checker.model().scenario().node_name(node.into()), arena.packet(node.into(), p).text(checker.model().scenario())); } else { println!("     {a:?}"); }
+                    if let Action::At{node, input: Input::Deliver(p)} = a { println!("     -> {}: {}", checker.model().scenario().node_name(node.into()), arena.packet(node.into(), p).text(checker.model().scenario())); } else { println!("     {a:?}"); }
                     w = checker.model().after(&w, a).unwrap();
                 }
             }

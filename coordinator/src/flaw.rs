@@ -13,6 +13,14 @@ pub enum Flaw {
     AskOnce,
 }
 
+impl Flaw {
+    /// Every deliberate bug.
+    pub const ALL: &[Flaw] = &[
+        Flaw::AskPayerEarly,
+        Flaw::AskOnce,
+    ];
+}
+
 /// Which deliberate bugs a courier has.
 pub trait Flaws: Clone {
     /// Whether this courier has `flaw`.
