@@ -4,7 +4,10 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let name = args.get(1).cloned().unwrap_or_default();
     let flaw = args.get(2).cloned().unwrap_or_default();
-    for (_, scenario) in hundi_checker::configs::all() {
+    for (_, mut scenario) in hundi_checker::configs::all() {
+        if let Ok(n) = std::env::var("CRASH") { scenario.crashes = match n.as_str() { "any" => Crashes::Any, "0" => Crashes::Never, n => Crashes::AtMost(n.parse().unwrap()) } }
+        if std::env::var("NOCLOCK").is_ok() { scenario.clock.truncate(1) }
+
         if !name.is_empty() && scenario.name != name { continue }
         let start = std::time::Instant::now();
         let n = scenario.name;
@@ -14,7 +17,7 @@ fn main() {
         let model = hundi_checker::world::HundiModel::new(scenario, bug);
         let arena = model.arena.clone();
         let threads = if flaw.is_empty() {2} else {1};
-        let checker = model.checker().threads(threads).finish_when(stateright::HasDiscoveries::AnyFailures).spawn_bfs();
+        let checker = model.checker().threads(threads).finish_when(stateright::HasDiscoveries::AnyFailures).target_state_count(std::env::var("CAP").ok().and_then(|c| c.parse().ok()).unwrap_or(40_000_000)).spawn_bfs();
         std::thread::spawn(||());
         let checker = checker.join();
         println!("{n}: states {} unique {} depth {} {:?} nodes {:?}", checker.state_count(), checker.unique_state_count(), checker.max_depth(), start.elapsed(), arena.size());
