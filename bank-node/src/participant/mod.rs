@@ -42,6 +42,18 @@ pub enum Effect {
         /// This bank's vote.
         vote: Vote,
     },
+    /// Sign this vote and send, with the votes that settled the payment here, the whole proof: whoever asked need not
+    /// reach the other banks.
+    Proof {
+        /// Who asked.
+        to: Peer,
+        /// The payment's order.
+        order: Arc<Order>,
+        /// The other banks' votes.
+        votes: Vec<Verified<Vote>>,
+        /// This bank's vote.
+        vote: Vote,
+    },
     /// Tell the courier that the outcome is on disk here.
     Ack {
         /// Who brought the outcome.

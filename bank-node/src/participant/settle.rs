@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hundi_ledger::{Amount, CreateTransferStatus, Transfer, TransferFlags};
 use hundi_protocol::{
-    Decision, Direction, DoubleVote, Order, Outcome, Peer, Reason, UnixMillis, Verified, Vote, outcome_if_yes,
+    Decision, Direction, DoubleVote, Order, Outcome, Peer, Reason, Role, UnixMillis, Verified, Vote,
+    outcome_if_yes,
 };
 
 use super::{Effect, Fault, Participant, legs_at};
@@ -12,7 +13,7 @@ use crate::books::{Books, OwnAccount, Payment, Step, ledger_code, transfer_id, t
 use crate::flaw::{Flaw, Flaws};
 
 impl<B: Books, F: Flaws> Participant<B, F> {
-    /// A courier brings the outcome: the order and the votes that prove it.
+    /// A courier, or a bank that was asked, brings the outcome: the order and the votes that prove it.
     ///
     /// # Errors
     /// A [`Fault`] of this node itself; it must stop.
@@ -45,7 +46,7 @@ impl<B: Books, F: Flaws> Participant<B, F> {
             }
         }
         let settled = self.books.payment(order)?.is_none_or(|payment| !payment.is_open());
-        if settled {
+        if settled && from.role == Role::Coordinator {
             self.outbox.push(Effect::Ack { to: from.clone(), payment: order.digest() });
         }
         Ok(())

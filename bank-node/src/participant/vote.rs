@@ -310,12 +310,24 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         Ok(claimant.is_none_or(|digest| digest == order.digest()))
     }
 
+    fn own_vote(&self, order: &Order, decision: Decision) -> Vote {
+        Vote { payment: order.digest(), bank: self.bank.clone(), decision }
+    }
+
     fn send_vote(&mut self, to: &Peer, order: &Order, decision: Decision) {
-        let vote = Vote { payment: order.digest(), bank: self.bank.clone(), decision };
+        let vote = self.own_vote(order, decision);
         self.outbox.push(Effect::Vote { to: to.clone(), vote });
     }
 
+    /// Says the same again; of a payment that is settled after a YES, with the proof (R5: if another bank is gone for
+    /// good, whoever asks is not left in doubt of what is known here).
     fn repeat_vote(&mut self, to: &Peer, payment: &Payment) {
-        self.send_vote(to, &payment.order, payment.decision);
+        if payment.decision == Decision::Yes && payment.settled.is_some() {
+            let vote = self.own_vote(&payment.order, payment.decision);
+            let (order, votes) = (Arc::clone(&payment.order), payment.evidence.clone());
+            self.outbox.push(Effect::Proof { to: to.clone(), order, votes, vote });
+        } else {
+            self.send_vote(to, &payment.order, payment.decision);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The loop that owns the participant.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
-use hundi_protocol::{Ack, Message, Peer, Signer, UnixMillis, Verifier, Vote};
+use hundi_protocol::{Ack, Certificate, Message, Order, Peer, Signer, UnixMillis, Verified, Verifier, Vote};
 use hundi_protocol::{ConnectionId, Inbound, Link};
 use tracing::{error, info, warn};
 
@@ -168,12 +169,18 @@ impl Core {
     fn send(&mut self) {
         let mut votes: (Vec<Peer>, Vec<Vote>) = Default::default();
         let mut acks: (Vec<Peer>, Vec<Ack>) = Default::default();
+        let mut proofs: Vec<(Peer, Arc<Order>, Vec<Verified<Vote>>)> = Vec::new();
+        let mut proven: Vec<Vote> = Vec::new();
         let mut out: BTreeMap<Peer, Vec<Message>> = BTreeMap::new();
         while let Some(effect) = self.participant.poll() {
             match effect {
                 Effect::Vote { to, vote } => {
                     votes.0.push(to);
                     votes.1.push(vote);
+                }
+                Effect::Proof { to, order, votes, vote } => {
+                    proofs.push((to, order, votes));
+                    proven.push(vote);
                 }
                 Effect::Ack { to, payment } => {
                     acks.0.push(to);
@@ -190,9 +197,18 @@ impl Core {
                 }
             }
         }
+        votes.1.append(&mut proven);
         let (votes_signed, acks_signed) = self.signer.sign_write(votes.1, acks.1);
-        for (to, vote) in votes.0.into_iter().zip(votes_signed) {
+        let mut votes_signed = votes_signed.into_iter();
+        for (to, vote) in votes.0.into_iter().zip(votes_signed.by_ref()) {
             out.entry(to).or_default().push(Message::Vote { vote: vote.signed().clone() });
+        }
+        for ((to, order, others), own) in proofs.into_iter().zip(votes_signed) {
+            let Some(proof) = Certificate::new(order, others.iter().chain([&own])) else {
+                error!(payment = %own.statement().payment, "the votes on record do not prove the outcome on record");
+                continue;
+            };
+            out.entry(to).or_default().push(Message::Outcome { certificate: proof.to_unchecked() });
         }
         for (to, ack) in acks.0.into_iter().zip(acks_signed) {
             out.entry(to).or_default().push(Message::Ack { ack: ack.signed().clone() });

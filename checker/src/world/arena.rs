@@ -310,6 +310,14 @@ impl Arena {
                     taken.said |= said::BANK_TO_BANK;
                 }
             }
+            Packet::Outcome { certificate, .. } if node < self.scenario.banks.len() => {
+                if certificate.outcome() == Outcome::Commit {
+                    taken.said |= 1 << (of_bank + order(&certificate.payment()));
+                }
+                if matches!(to, To::Node(to) if to < self.scenario.banks.len()) {
+                    taken.said |= said::BANK_TO_BANK;
+                }
+            }
             Packet::Ack(ack) => taken.said |= 1 << (said::ACK + of_bank + order(&ack.statement().payment)),
             Packet::Answer { certificate, .. } => {
                 let order = order(&certificate.payment());

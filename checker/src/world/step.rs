@@ -14,7 +14,7 @@ use hundi_coordinator::{
     Caller, CommitOrder, Courier, Effect as CourierEffect, Flaw as CourierFlaw, Policy as CourierPolicy,
 };
 use hundi_ledger::{CommitSeq, MemoryStore};
-use hundi_protocol::{Ack, Authorised, BankName, Decision, Digest, Order, UnixMillis};
+use hundi_protocol::{Ack, Authorised, BankName, Certificate, Decision, Digest, Order, UnixMillis};
 
 use super::oracle;
 use super::packet::Packet;
@@ -320,6 +320,17 @@ impl Nodes<'_> {
                     let vote = self.scenario.signer(node).sign_own(vec![vote]).swap_remove(0);
                     stepped.sends.push((To::Node(to), Packet::Vote(vote)));
                 }
+                BankEffect::Proof { to, order, votes, vote } => {
+                    stepped.stain |= oracle::spoken(books, &self.scenario.orders, &vote);
+                    let Some(to) = self.scenario.node_of_peer(&to) else { continue };
+                    let own = self.scenario.signer(node).sign_own(vec![vote]).swap_remove(0);
+                    let Some(certificate) = Certificate::new(order, votes.iter().chain([&own])) else {
+                        stepped.stain |= Prop::ProofBeforePost.bit();
+                        continue;
+                    };
+                    let (from, certificate) = (self.scenario.peer(node), Arc::new(certificate));
+                    stepped.sends.push((To::Node(to), Packet::Outcome { from, certificate }));
+                }
                 BankEffect::Ack { to, payment } => {
                     let Some(to) = self.scenario.node_of_peer(&to) else { continue };
                     let ack = Ack { payment, bank: self.scenario.banks[node].name.clone() };
@@ -362,6 +373,7 @@ impl Nodes<'_> {
                 next.courier.handle_submit(now, Caller(caller as u64), Arc::clone(order));
             }
             Event::Deliver(Packet::Vote(vote)) => next.courier.handle_vote(now, vote.clone()),
+            Event::Deliver(Packet::Outcome { certificate, .. }) => next.courier.handle_outcome(now, certificate),
             Event::Deliver(Packet::Ack(ack)) => next.courier.handle_ack(ack),
             _ => return None,
         }

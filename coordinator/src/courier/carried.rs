@@ -39,8 +39,9 @@ pub(super) struct Carried {
     asked: BTreeSet<BankName>,
     /// Asked at any time: may hold for this payment.
     involved: BTreeSet<BankName>,
-    /// Asked with every other bank's YES: its own YES settles it, so it need not be told.
-    pub(super) informed: BTreeSet<BankName>,
+    /// Asked with every other bank's YES and in no other way: its YES settles it, so it need not be told. One that was
+    /// also asked without them may have answered *that*, and the question with the proof may be lost.
+    informed: BTreeSet<BankName>,
 }
 
 /// Equal values hash equally, but a hash does not tell *when* something is due: the checker lets any wait end at
@@ -101,12 +102,17 @@ impl Carried {
         }
     }
 
-    /// Notes that `bank` is asked; `false` if it has voted, or was asked since the last wait.
-    pub(super) fn may_ask(&mut self, bank: &BankName) -> bool {
+    /// Notes that `bank` is asked, to resolve or to vote; `false` if it has voted, or was asked since the last wait.
+    pub(super) fn may_ask(&mut self, bank: &BankName, resolve: bool) -> bool {
         if self.votes.iter().any(|vote| &vote.statement().bank == bank) || self.asked.contains(bank) {
             return false;
         }
-        self.involved.insert(bank.clone());
+        let first = self.involved.insert(bank.clone());
+        if resolve || !self.others_voted_yes(bank) {
+            self.informed.remove(bank);
+        } else if first {
+            self.informed.insert(bank.clone());
+        }
         self.asked.insert(bank.clone())
     }
 
@@ -115,7 +121,7 @@ impl Carried {
     }
 
     /// Whether every bank but `bank` has voted YES.
-    pub(super) fn others_voted_yes(&self, bank: &BankName) -> bool {
+    fn others_voted_yes(&self, bank: &BankName) -> bool {
         self.order.banks().iter().filter(|other| *other != bank).all(|other| self.said(other, true))
     }
 

@@ -265,6 +265,13 @@ impl<F: Flaws> Courier<F> {
         }
     }
 
+    /// A bank that has settled a payment answers with the whole proof.
+    pub fn handle_outcome(&mut self, now: UnixMillis, certificate: &Certificate) {
+        for vote in certificate.votes() {
+            self.handle_vote(now, vote.clone());
+        }
+    }
+
     /// A bank has the outcome on disk.
     pub fn handle_ack(&mut self, ack: &Verified<Ack>) {
         let ack = ack.statement();
@@ -315,7 +322,7 @@ impl<F: Flaws> Courier<F> {
         let impatient = now.0 >= carried.since.0.saturating_add(self.policy.patience_ms);
         for bank in order.banks().iter().filter(|bank| self.banks.contains(*bank)) {
             let resolve = hopeless || impatient;
-            if !(resolve || carried.is_turn_of(bank, commit_order)) || !carried.may_ask(bank) {
+            if !(resolve || carried.is_turn_of(bank, commit_order)) || !carried.may_ask(bank, resolve) {
                 continue;
             }
             let to = bank.clone();
@@ -324,9 +331,6 @@ impl<F: Flaws> Courier<F> {
                 continue;
             }
             let votes = carried.votes.iter().cloned().collect();
-            if carried.others_voted_yes(bank) {
-                carried.informed.insert(to.clone());
-            }
             self.effects.push_back(Effect::Prepare { to, order: Arc::clone(&order), votes });
         }
     }

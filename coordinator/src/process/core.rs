@@ -97,6 +97,10 @@ impl Core {
                     Ok(vote) => self.courier.handle_vote(now, vote),
                     Err(error) => complain(&peer, &error),
                 },
+                Message::Outcome { certificate } => match certificate.check(&mut self.verifier) {
+                    Ok(proof) => self.courier.handle_outcome(now, &proof),
+                    Err(error) => complain(&peer, &error),
+                },
                 Message::Ack { ack } => match self.verifier.verify(ack) {
                     Ok(ack) => self.courier.handle_ack(&ack),
                     Err(error) => complain(&peer, &error),
