@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hundi_protocol::{BankName, Digest, Outcome, UnixMillis};
+use hundi_protocol::{Digest, Outcome, UnixMillis};
 
 use super::{Effect, Fault, Participant, Policy};
 use crate::books::Books;
@@ -74,8 +74,9 @@ impl<B: Books, F: Flaws> Participant<B, F> {
                 self.settle(now, &payment, Outcome::Abort)?;
                 continue;
             }
-            for bank in self.silent_banks(&payment.order) {
-                self.outbox.push(Effect::Resolve { to: bank, order: Arc::clone(&payment.order) });
+            // Those that voted YES are asked too: they may know the outcome by now, and the silent ones may be gone.
+            for bank in payment.order.banks().iter().filter(|bank| **bank != self.bank) {
+                self.outbox.push(Effect::Resolve { to: bank.clone(), order: Arc::clone(&payment.order) });
             }
         }
         Ok(())
@@ -84,15 +85,5 @@ impl<B: Books, F: Flaws> Participant<B, F> {
     /// When [`handle_time`](Self::handle_time) next has something to do.
     pub fn next_time(&self) -> Option<UnixMillis> {
         self.doubts.due.first().map(|(at, _)| *at)
-    }
-
-    /// The other banks that `order` names and whose vote is not here.
-    fn silent_banks(&self, order: &hundi_protocol::Order) -> Vec<BankName> {
-        let heard = |bank: &BankName| {
-            self.gathered
-                .get(&order.digest())
-                .is_some_and(|votes| votes.iter().any(|vote| &vote.statement().bank == bank))
-        };
-        order.banks().iter().filter(|bank| **bank != self.bank && !heard(bank)).cloned().collect()
     }
 }
