@@ -49,6 +49,42 @@ pub fn all() -> Vec<(Set, Scenario)> {
         ),
         (
             Set::Ci,
+            two_banks("anyone", "one payment; any number of coordinators, however faulty")
+                .any_coordinators()
+                .order("ann@alpha", &[("bob@beta", 60)])
+                .clock(&[LATER])
+                .crashes(any)
+                .shows(BOTH_ENDS),
+        ),
+        (
+            Set::Ci,
+            two_banks("anyone-2", "two payments; any number of coordinators, however faulty")
+                .any_coordinators()
+                .order("ann@alpha", &[("bob@beta", 60)])
+                .order("ann@alpha", &[("bob@beta", 70)])
+                .clock(&[LATER])
+                .crashes(any)
+                .shows(BOTH_ENDS),
+        ),
+        (
+            Set::Ci,
+            three_banks("anyone-3", "one payment to two banks; any number of coordinators, however faulty")
+                .any_coordinators()
+                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
+                .crashes(any)
+                .shows(BOTH_ENDS),
+        ),
+        (
+            Set::Ci,
+            three_banks("anyone-liar", "one payment to two banks; any number of coordinators, however faulty")
+                .who_lies()
+                .any_coordinators()
+                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
+                .crashes(any)
+                .shows(BOTH_ENDS),
+        ),
+        (
+            Set::Ci,
             two_banks("calm", "two payments, payer last, no crash: the coordinators alone settle everything")
                 .coordinator("c1", LAST)
                 .order("ann@alpha", &[("bob@beta", 60)])

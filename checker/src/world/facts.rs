@@ -69,7 +69,7 @@ impl Facts {
                 Facts { idle, clock: courier.clock, ..Facts::default() }
             }
             Body::CourierDown { clock, .. } => Facts { down: true, clock: *clock, ..Facts::default() },
-            Body::Liar => Facts { idle: true, ..Facts::default() },
+            Body::Liar | Body::Anybody { .. } => Facts { idle: true, ..Facts::default() },
             Body::Stopped { .. } => Facts { broken: Prop::NodesDoNotStop.bit(), ..Facts::default() },
         }
     }

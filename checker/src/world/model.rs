@@ -88,6 +88,8 @@ pub struct HundiModel {
     all: u8,
     /// Whether every coordinator asks the payer's bank last.
     payer_last: bool,
+    /// Whether coordinators do as they like: then nothing is asked of them.
+    at_will: bool,
     liars: u8,
 }
 
@@ -116,6 +118,7 @@ impl HundiModel {
             .coordinators
             .iter()
             .all(|coordinator| coordinator.commit_order == hundi_coordinator::CommitOrder::PayerLast);
+        let at_will = scenario.coordinators.iter().any(|coordinator| coordinator.at_will);
         HundiModel {
             shortest: std::array::from_fn(|_| AtomicU16::new(u16::MAX)),
             clearing,
@@ -123,6 +126,7 @@ impl HundiModel {
             lied: scenario.orders_with_liars(),
             all: scenario.orders_where(|_| true),
             payer_last,
+            at_will,
             liars,
             arena,
         }
@@ -150,16 +154,25 @@ impl HundiModel {
         let scenario = self.scenario();
         for node in 0..scenario.nodes() {
             world.bodies[node] = arena.intern(node, arena.nodes().initial(node));
-            if matches!(arena.body(world.bodies[node]), Body::Liar) {
-                for (to, packet) in arena.nodes().lies(node) {
-                    let To::Node(to) = to else { continue };
-                    world.wires[to] |= 1 << arena.number(to, &packet);
-                }
+            let sends = match arena.body(world.bodies[node]) {
+                Body::Liar => arena.nodes().lies(node),
+                Body::Anybody { votes } => arena.nodes().at_will(node, votes),
+                _ => Vec::new(),
+            };
+            for (to, packet) in sends {
+                let To::Node(to) = to else { continue };
+                world.wires[to] |= 1 << arena.number(to, &packet);
             }
+        }
+        for node in 0..scenario.nodes() {
+            self.act_at_will(&mut world, node);
         }
         for planned in &scenario.orders {
             for coordinator in &planned.sent_to {
                 let to = scenario.banks.len() + coordinator;
+                if scenario.is_at_will(to) {
+                    continue;
+                }
                 world.wires[to] |= 1 << arena.number(to, &Packet::Submit(Arc::clone(&planned.order)));
             }
         }
@@ -201,6 +214,23 @@ impl HundiModel {
         world.said |= taken.said;
         world.done |= taken.done;
         world.stain |= taken.stain;
+        if let Some((node, _)) = taken.sends.iter().find(|(to, _)| {
+            usize::from(*to) < self.scenario().nodes() && self.scenario().is_at_will(usize::from(*to))
+        }) {
+            self.act_at_will(world, usize::from(*node));
+        }
+    }
+
+    /// Coordinators at will know at once what is sent to them.
+    fn act_at_will(&self, world: &mut World, node: usize) {
+        if !self.scenario().is_at_will(node) {
+            return;
+        }
+        while world.wires[node] != 0 {
+            let packet = u8::try_from(world.wires[node].trailing_zeros()).unwrap_or_default();
+            world.wires[node] &= world.wires[node] - 1;
+            self.step(world, node, Input::Deliver(packet));
+        }
     }
 
     /// Whether the action changes the world, without building the next one.
@@ -208,8 +238,25 @@ impl HundiModel {
         self.arena.taken(node, world.bodies[node], input).is_some_and(|taken| {
             taken.body != world.bodies[node]
                 || taken.stain & !world.stain != 0
-                || taken.sends.iter().any(|(wire, packets)| packets & !world.wires[usize::from(*wire)] != 0)
+                || taken.sends.iter().any(|(wire, packets)| {
+                    let wire = usize::from(*wire);
+                    match wire < self.scenario().nodes() && self.scenario().is_at_will(wire) {
+                        true => self.is_news(world, wire, *packets),
+                        false => packets & !world.wires[wire] != 0,
+                    }
+                })
         })
+    }
+
+    fn is_news(&self, world: &World, node: usize, mut packets: u128) -> bool {
+        while packets != 0 {
+            let packet = u8::try_from(packets.trailing_zeros()).unwrap_or_default();
+            packets &= packets - 1;
+            if self.changes(world, node, Input::Deliver(packet)) {
+                return true;
+            }
+        }
+        false
     }
 
     fn facts(&self, world: &World) -> [&Facts; NODES_MAX] {
@@ -465,7 +512,8 @@ impl HundiModel {
     pub(super) fn applies(&self, prop: Prop) -> bool {
         match prop {
             Prop::PayerLast => self.payer_last,
-            Prop::SettlesWithoutBanksAsking => self.scenario().crashes == Crashes::Never,
+            Prop::Settles => !self.at_will,
+            Prop::SettlesWithoutBanksAsking => !self.at_will && self.scenario().crashes == Crashes::Never,
             Prop::SettlesWithoutOneBank => self.payer_last && self.scenario().banks.len() > 2,
             Prop::TwoFacedIsCaught => self.liars != 0,
             _ => true,

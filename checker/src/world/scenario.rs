@@ -56,6 +56,8 @@ pub struct Coordinator {
     pub name: NodeName,
     /// In which order it asks the banks.
     pub commit_order: CommitOrder,
+    /// Stands for any number of coordinators, however faulty: whatever a coordinator could send, it sends.
+    pub at_will: bool,
 }
 
 /// An order and what is known of it in advance.
@@ -172,9 +174,18 @@ impl Scenario {
     #[must_use]
     pub fn coordinator(mut self, name: &str, commit_order: CommitOrder) -> Self {
         let name = NodeName::new(name).expect("scenarios name nodes well");
-        self.coordinators.push(Coordinator { name, commit_order });
+        self.coordinators.push(Coordinator { name, commit_order, at_will: false });
         assert!(self.banks.len() + self.coordinators.len() <= NODES_MAX, "too many nodes");
         self
+    }
+
+    /// Adds any number of coordinators that do whatever a coordinator can: ask every bank at any time, with any votes
+    /// that were ever cast, ask to resolve, and bring every certificate that can be made.
+    #[must_use]
+    pub fn any_coordinators(self) -> Self {
+        let mut scenario = self.coordinator("anybody", CommitOrder::Parallel);
+        scenario.coordinators.last_mut().expect("just added").at_will = true;
+        scenario
     }
 
     /// Adds an order that expires at [`LATER`] and is sent to every coordinator.
@@ -280,6 +291,12 @@ impl Scenario {
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.banks.len() + self.coordinators.len()
+    }
+
+    /// Whether a node stands for any number of coordinators.
+    #[must_use]
+    pub fn is_at_will(&self, node: usize) -> bool {
+        node >= self.banks.len() && self.coordinators[node - self.banks.len()].at_will
     }
 
     /// The name of a node.

@@ -14,7 +14,7 @@ use hundi_coordinator::{
     Caller, CommitOrder, Courier, Effect as CourierEffect, Flaw as CourierFlaw, Policy as CourierPolicy,
 };
 use hundi_ledger::{CommitSeq, MemoryStore};
-use hundi_protocol::{Ack, Authorised, BankName, Certificate, Decision, Digest, Order, UnixMillis};
+use hundi_protocol::{Ack, Authorised, BankName, Certificate, Decision, Digest, Order, UnixMillis, Verified, Vote};
 
 use super::oracle;
 use super::packet::Packet;
@@ -85,6 +85,12 @@ pub enum Body {
         clock: u8,
         /// The orders that it remembers.
         disk: BTreeSet<Digest>,
+    },
+    /// Any number of coordinators, of which nothing matters but the votes that banks cast: what they could send is on
+    /// the wires at once.
+    Anybody {
+        /// Every vote that any of them could know.
+        votes: BTreeSet<Verified<Vote>>,
     },
     /// A bank that says and signs what it likes: everything it could say is on the wires from the start.
     Liar,
@@ -176,6 +182,9 @@ impl Nodes<'_> {
     pub fn initial(&self, node: usize) -> Body {
         let Some(bank) = self.scenario.banks.get(node) else {
             let coordinator = &self.scenario.coordinators[node - self.scenario.banks.len()];
+            if coordinator.at_will {
+                return Body::Anybody { votes: BTreeSet::new() };
+            }
             return self.start_courier(0, coordinator.commit_order, BTreeSet::new());
         };
         if bank.liar {
@@ -228,6 +237,16 @@ impl Nodes<'_> {
         match (body, event) {
             (Body::Bank(bank), event) => self.step_bank(node, bank, event),
             (Body::Courier(courier), event) => self.step_courier(node, courier, event),
+            (Body::Anybody { votes }, Event::Deliver(packet)) => {
+                let mut known = votes.clone();
+                match packet {
+                    Packet::Vote(vote) => known.extend([vote.clone()]),
+                    Packet::Outcome { certificate, .. } => known.extend(certificate.votes().iter().cloned()),
+                    _ => return None,
+                }
+                let sends = self.at_will(node, &known);
+                Some(Stepped { body: Body::Anybody { votes: known }, sends, stain: 0 })
+            }
             (Body::BankDown { clock, disk }, Event::Restart) => {
                 let mut started = Stepped::quiet(self.start_bank(node, *clock, Arc::clone(disk)));
                 self.drain_bank(node, &mut started);
@@ -418,6 +437,40 @@ impl Nodes<'_> {
             }
         }
         stepped.sends.extend(outside.into_iter().map(|packet| (To::Outside, packet)));
+    }
+
+    /// Everything that coordinators who know these votes could send.
+    pub fn at_will(&self, node: usize, known: &BTreeSet<Verified<Vote>>) -> Vec<(To, Packet)> {
+        let scenario = self.scenario;
+        let mut sends = Vec::new();
+        for order in scenario.orders.iter().map(|planned| &planned.order) {
+            let cast: Vec<Verified<Vote>> =
+                known.iter().filter(|vote| vote.statement().payment == order.digest()).cloned().collect();
+            let mut certificates = BTreeSet::new();
+            for chosen in 0u32..1 << cast.len() {
+                let votes = cast.iter().enumerate().filter(|(place, _)| chosen & 1 << place != 0);
+                let votes: Vec<Verified<Vote>> = votes.map(|(_, vote)| vote.clone()).collect();
+                certificates.extend(Certificate::new(Arc::clone(order), &votes));
+                for bank in order.banks().iter().filter(|bank| votes.iter().all(|v| v.statement().bank != **bank)) {
+                    let Some(to) = scenario.bank_of(bank) else { continue };
+                    let (from, order, votes) = (scenario.peer(node), Arc::clone(order), votes.clone());
+                    sends.push((To::Node(to), Packet::Prepare { from, order, votes }));
+                }
+            }
+            for to in order.banks().iter().filter_map(|bank| scenario.bank_of(bank)) {
+                let (from, asked) = (scenario.peer(node), Arc::clone(order));
+                sends.push((To::Node(to), Packet::Resolve { from, order: asked }));
+                for certificate in &certificates {
+                    let (from, certificate) = (scenario.peer(node), Arc::new(certificate.clone()));
+                    sends.push((To::Node(to), Packet::Outcome { from, certificate }));
+                }
+            }
+            for certificate in certificates {
+                let (from, certificate) = (scenario.peer(node).name, Arc::new(certificate));
+                sends.push((To::Outside, Packet::Answer { from, certificate }));
+            }
+        }
+        sends
     }
 
     /// Everything that a bank without honour could ever say, to everyone: both votes on each payment that names
