@@ -2,4 +2,5 @@
 
 pub mod audit;
 pub mod configs;
+pub mod run;
 pub mod world;

@@ -29,6 +29,7 @@ pub use arena::{Arena, Input};
 pub use facts::Facts;
 pub use model::{Action, HundiModel, World};
 pub use packet::Packet;
+pub(crate) use packet::chore_text;
 pub use properties::{Prop, Witness};
 pub use scenario::{Bank, Chore, Coordinator, Crashes, Disk, LATER, NEVER, Planned, START, Scenario};
 pub use step::{BankUp, Body, Bug, CourierUp, Event, ModelCourier, ModelParticipant, Nodes, Stepped, To};
