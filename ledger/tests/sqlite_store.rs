@@ -100,6 +100,12 @@ fn check(seed: u64, recent_events: usize) {
             let commit = disk.commit(state.take_changes(), |_| Ok(b"app".to_vec())).unwrap();
             state.handle_durable(commit.seq);
             compare_reads(&memory, &state, &mut workload);
+            let verified = sqlite::verify(&path).unwrap();
+            assert_eq!(
+                (verified.commits, verified.hash),
+                (commit.seq.0, commit.hash),
+                "a live file verifies"
+            );
             drop((state, disk));
             (state, disk) = open(&path, recent_events);
             assert_eq!(disk.last_commit().seq, commit.seq, "round {round}");

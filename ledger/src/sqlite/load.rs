@@ -24,7 +24,7 @@ pub(super) fn state(lookup: Lookup, last: &LastCommit, recent_events: usize) -> 
 }
 
 /// The columns that [`read_held`] wants, to be followed by conditions on `a`.
-const SELECT_HELD: &str = "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, \
+pub(super) const SELECT_HELD: &str = "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, \
     a.user_data_64, a.user_data_32, b.head, b.debits_pending, b.debits_posted, b.credits_pending, \
     b.credits_posted, b.closed FROM accounts a LEFT JOIN balances b ON b.n = a.n ";
 
@@ -60,8 +60,9 @@ fn load_accounts(state: &mut State) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
-    let mut account = Account {
+/// The account of a row of [`SELECT_HELD`] as it was created.
+pub(super) fn read_created(row: &Row<'_>) -> Result<Account, ReadError> {
+    Ok(Account {
         id: AccountId(read_id_or_zero(row, 1)?),
         ledger: LedgerCode(row.get(2)?),
         code: Code(row.get(3)?),
@@ -71,7 +72,11 @@ fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
         user_data_64: narrow(read_number(row, 7)?)?,
         user_data_32: row.get(8)?,
         ..Account::default()
-    };
+    })
+}
+
+fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
+    let mut account = read_created(row)?;
     let mut head = Timestamp::ZERO;
     if row.get::<_, Option<i64>>(9)?.is_some() {
         head = read_timestamp(row, 9)?;

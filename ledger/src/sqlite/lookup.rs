@@ -59,13 +59,23 @@ impl Lookup {
 
     /// The time of the transfer with this id; 0 if the id is burnt.
     pub(super) fn transfer_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
-        let key = id.0.to_be_bytes();
+        match self.scattered_time(id)? {
+            Some(at) => Ok(Some(at)),
+            None => self.rising_time(id),
+        }
+    }
+
+    /// [`Lookup::transfer_time`] for ids that are indexed one by one.
+    pub(super) fn scattered_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
         let mut statement =
             self.connection.prepare_cached("SELECT timestamp FROM transfer_ids WHERE id = ?")?;
-        let mut rows = statement.query([key])?;
-        if let Some(row) = rows.next()? {
-            return Ok(Some(read_timestamp(row, 0)?));
-        }
+        let mut rows = statement.query([id.0.to_be_bytes()])?;
+        rows.next()?.map(|row| read_timestamp(row, 0)).transpose()
+    }
+
+    /// [`Lookup::transfer_time`] for ids in runs.
+    pub(super) fn rising_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
+        let key = id.0.to_be_bytes();
         let mut statement = self.connection.prepare_cached(
             "SELECT first, last, last_id FROM transfer_runs WHERE id <= ? ORDER BY id DESC LIMIT 1",
         )?;

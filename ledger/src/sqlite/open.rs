@@ -99,6 +99,7 @@ fn prepare_schema(connection: &mut Connection, app: Option<&AppSchema>) -> Resul
         schema::create(&tx, app)?;
     } else {
         schema::migrate(&tx, app)?;
+        schema::check_objects(&tx)?;
     }
     Ok(tx.commit()?)
 }

@@ -9,6 +9,7 @@ use super::changes::Written;
 use super::disk::{self, Commit, Disk};
 use super::error::{CommitError, ReadError};
 use super::state::State;
+use super::verify::name_digest;
 use crate::clock::Clock;
 use crate::{
     Account, AccountId, CreateAccountResult, CreateTransferResult, Known, Phase, Store, Timestamp, Transfer,
@@ -113,9 +114,10 @@ impl<'a> Tx<'a> {
         name: &str,
         currency: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO account_names(account, name, currency) VALUES (?1, ?2, ?3)
-            ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3";
-        self.sql.prepare_cached(sql)?.execute(params![id, name, currency]).map(|_| ())
+        let digest = name_digest(id.0, name, currency);
+        let sql = "INSERT INTO account_names(account, name, currency, digest) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3, digest = ?4";
+        self.sql.prepare_cached(sql)?.execute(params![id, name, currency, digest]).map(|_| ())
     }
 
     /// Adds bytes that stand for the application's rows: their hash enters the commit chain.
