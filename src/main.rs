@@ -4,6 +4,7 @@
 
 mod account_command;
 mod audit_command;
+mod bench;
 mod bench_command;
 mod check_command;
 mod cli;
