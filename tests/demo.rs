@@ -18,14 +18,28 @@ fn keys(object: &Value) -> Vec<&str> {
 #[test]
 fn the_demo_kills_recovers_and_accounts_for_everything() {
     for commit_order in ["payer-last", "parallel"] {
-        let report = run_json(&["demo", "--payments", "3000", "--commit-order", commit_order, "--seed", "7", "--json"]);
+        let report = run_json(&[
+            "demo",
+            "--payments",
+            "3000",
+            "--commit-order",
+            commit_order,
+            "--seed",
+            "7",
+            "--json",
+        ]);
         check_shape(&report);
         assert_eq!(report["payments"], 3000);
-        assert_eq!((&report["committed"], &report["aborted"], &report["unknown"]), (&2910.into(), &90.into(), &0.into()));
-        for reason in ["account_closed", "bad_signature", "expired", "insufficient_funds", "unknown_account"] {
+        assert_eq!(
+            (&report["committed"], &report["aborted"], &report["unknown"]),
+            (&2910.into(), &90.into(), &0.into())
+        );
+        for reason in ["account_closed", "bad_signature", "expired", "insufficient_funds", "unknown_account"]
+        {
             assert_eq!(report["refusals"][reason], 18, "{reason} with {commit_order}: {report}");
         }
-        let roles: Vec<&str> = report["kills"].as_array().unwrap().iter().map(|kill| kill["role"].as_str().unwrap()).collect();
+        let roles: Vec<&str> =
+            report["kills"].as_array().unwrap().iter().map(|kill| kill["role"].as_str().unwrap()).collect();
         assert_eq!(roles, ["bank", "coordinator"]);
     }
 }
@@ -34,8 +48,20 @@ fn check_shape(report: &Value) {
     assert_eq!(
         keys(report),
         [
-            "aborted", "audit", "banks", "committed", "committed_amount_minor", "coordinators", "currency", "kills",
-            "latency_ms", "payments", "payments_per_second", "refusals", "seconds", "unknown",
+            "aborted",
+            "audit",
+            "banks",
+            "committed",
+            "committed_amount_minor",
+            "coordinators",
+            "currency",
+            "kills",
+            "latency_ms",
+            "payments",
+            "payments_per_second",
+            "refusals",
+            "seconds",
+            "unknown",
         ]
     );
     assert_eq!(keys(&report["kills"][0]), ["back_after_ms", "node", "role"]);
@@ -44,8 +70,16 @@ fn check_shape(report: &Value) {
     assert_eq!(
         keys(audit),
         [
-            "acknowledged_lost", "books_balanced", "certificates_checked", "chain_ok", "clearing_sum_minor",
-            "double_votes", "executed_twice", "in_flight", "legs_unmatched", "ok",
+            "acknowledged_lost",
+            "books_balanced",
+            "certificates_checked",
+            "chain_ok",
+            "clearing_sum_minor",
+            "double_votes",
+            "executed_twice",
+            "in_flight",
+            "legs_unmatched",
+            "ok",
         ]
     );
     assert!(report["committed_amount_minor"].is_string() && audit["clearing_sum_minor"] == "0");

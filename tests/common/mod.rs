@@ -1,5 +1,11 @@
 //! Real processes for whole-system tests: a network made by `hundi init`, nodes started, killed and reaped.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, reason = "shared by several test binaries")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "shared by several test binaries"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -57,7 +63,14 @@ impl TestNetwork {
         let coordinators = coordinators.to_string();
         let port = free_ports(count).to_string();
         let output = run(&[
-            "init", network.path(), "--banks", banks, "--coordinators", &coordinators, "--first-port", &port,
+            "init",
+            network.path(),
+            "--banks",
+            banks,
+            "--coordinators",
+            &coordinators,
+            "--first-port",
+            &port,
         ]);
         assert!(output.status.success(), "{}", stderr(&output));
         network
@@ -80,7 +93,8 @@ impl TestNetwork {
         let (role, name) = node.split_once('-').unwrap();
         let mut command = hundi();
         command.args([role, "--network", &self.file(), "--name", name, "--data"]).arg(self.folder(node));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder(node).join("log.txt"));
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.folder(node).join("log.txt"));
         command.stdout(Stdio::null()).stderr(log.unwrap());
         command
     }
@@ -145,7 +159,8 @@ impl TestNetwork {
     /// Opens an account with a key file `<account>.key` in the folder, and puts money in.
     pub fn open(&self, account: &str, deposit: &str) {
         let key = self.key(account);
-        let output = run(&["account", "open", account, "--currency", "INR", "--key", &key, "--network", &self.file()]);
+        let output =
+            run(&["account", "open", account, "--currency", "INR", "--key", &key, "--network", &self.file()]);
         assert!(output.status.success(), "{}", stderr(&output));
         if deposit != "0" {
             let output = run(&["account", "deposit", account, deposit, "--network", &self.file()]);
