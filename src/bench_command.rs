@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::bench::ledger::{self, LedgerBenchArgs};
+use crate::bench::payments::{self, PaymentsBenchArgs};
 use crate::failure::Failure;
 
 /// Arguments of `hundi bench`.
@@ -17,11 +18,14 @@ pub(crate) struct BenchArgs {
 enum Benchmark {
     /// Transfers in one ledger file, beside what the same SQLite does with bare rows
     Ledger(LedgerBenchArgs),
+    /// Payments between bank processes, beside two-phase commit over PostgreSQL
+    Payments(PaymentsBenchArgs),
 }
 
 /// Runs the command.
 pub(crate) fn run(args: BenchArgs) -> Result<(), Failure> {
     match args.benchmark {
         Benchmark::Ledger(args) => ledger::run(&args),
+        Benchmark::Payments(args) => payments::run(&args),
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod ledger;
 mod measure;
+pub(crate) mod payments;
+mod postgres;
 
 use std::path::Path;
 

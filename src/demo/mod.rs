@@ -1,6 +1,6 @@
 //! `hundi demo`: a whole network on this machine, killed in the middle, and audited.
 
-mod accounts;
+pub(crate) mod accounts;
 mod chaos;
 mod folder;
 mod report;
@@ -196,7 +196,7 @@ fn victims(seed: u64, cluster: &RefCell<Cluster>) -> Vec<Peer> {
 }
 
 /// Waits until no bank holds money for a payment that it does not know the outcome of.
-async fn settle(cluster: &RefCell<Cluster>) -> Result<(), Failure> {
+pub(crate) async fn settle(cluster: &RefCell<Cluster>) -> Result<(), Failure> {
     let deadline = Instant::now() + SETTLED_WITHIN;
     let banks: Vec<_> = cluster.borrow().network().banks().collect();
     let mut in_flight = BTreeMap::new();
