@@ -177,6 +177,9 @@ mod statement;
 mod status;
 mod store;
 
+/// The SQLite that holds the file: for the application's own SQL in [`sqlite::Tx::sql`].
+pub use rusqlite;
+
 pub use account::{Account, Transfer};
 pub use clock::{Clock, SystemClock};
 pub use currency::{
