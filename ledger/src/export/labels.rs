@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::{AccountId, Amount, Currencies, Currency, LedgerCode};
+use crate::sqlite::{ReadError, Snapshot};
+use crate::{AccountId, Amount, Currencies, Currency, LedgerCode, Reads as _};
 
+use super::ExportError;
 use super::decimal::{Decimal, Net};
 
 /// Names of accounts and currencies of ledgers, for people and exports. What has no name shows its number.
@@ -29,6 +31,30 @@ impl Labels {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The names and currencies that a file holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or gives accounts of one ledger different currencies.
+    pub fn read(file: &Snapshot) -> Result<Self, ExportError<ReadError>> {
+        let mut labels = Self::new();
+        for named in file.names().map_err(ExportError::Read)? {
+            labels.names.insert(named.account, named.name);
+            let Some(code) = named.currency else { continue };
+            let accounts = file.lookup_accounts(&[named.account]).map_err(ExportError::Read)?;
+            for account in accounts {
+                let is_code = Currency::new(&code, account.ledger, 0).is_ok();
+                if is_code && !labels.set_currency_code(account.ledger, &code) {
+                    let (ledger, other) = (account.ledger, labels.currency(account.ledger));
+                    return Err(ExportError::Format(format!(
+                        "account {}: its currency is {code}, but others of ledger {ledger} are in {other}",
+                        account.id
+                    )));
+                }
+            }
+        }
+        Ok(labels)
     }
 
     /// Gives an account a name.
