@@ -11,7 +11,9 @@ use hundi_ledger::{
 };
 
 fn open(path: &std::path::Path, recent_events: usize) -> (State, Disk) {
-    sqlite::open(path, Options { recent_events, ..Options::default() }).unwrap()
+    // What is cached little also lags little, so that many generations pass.
+    let lag_events = if recent_events == 0 { 5 } else { 1 << 17 };
+    sqlite::open(path, Options { recent_events, lag_events, ..Options::default() }).unwrap()
 }
 
 fn compare_reads(memory: &MemoryStore, state: &State, workload: &mut Workload) {

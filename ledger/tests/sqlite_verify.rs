@@ -15,7 +15,8 @@ use hundi_ledger::{
 
 /// A file with some of everything, closed cleanly.
 fn write_file(path: &Path, seed: u64, batches: usize) {
-    let (mut state, mut disk) = sqlite::open(path, Options::default()).unwrap();
+    let options = Options { lag_events: 20, ..Options::default() };
+    let (mut state, mut disk) = sqlite::open(path, options).unwrap();
     let mut workload = Workload::new(seed);
     for _ in 0..batches {
         let now = Timestamp(workload.tick());

@@ -65,6 +65,19 @@ impl Lookup {
         }
     }
 
+    /// [`Lookup::transfer_time`] of many ids, in order of id, under one lock of the file.
+    pub(super) fn transfer_times(
+        &self,
+        ids: &[TransferId],
+        found: &mut IdMap<TransferId, Option<Timestamp>>,
+    ) -> Result<(), ReadError> {
+        let _moment = self.connection.unchecked_transaction()?;
+        for id in ids {
+            found.insert(*id, self.transfer_time(*id)?);
+        }
+        Ok(())
+    }
+
     /// [`Lookup::transfer_time`] for ids that are indexed one by one.
     pub(super) fn scattered_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
         let mut statement =

@@ -109,13 +109,14 @@ CREATE INDEX pendings_expiring ON pendings(expires_at) WHERE status = 1 AND expi
 CREATE TABLE burnt(n INTEGER PRIMARY KEY, id BLOB NOT NULL) STRICT;
 
 -- Where a transfer's id is. Transfers whose id was above all earlier ones form runs, rising in id and timestamp;
--- the rest, and burnt ids (timestamp 0), are here one by one.
+-- the rest, and burnt ids (timestamp 0), are in transfer_ids one by one. Both lag: transfers after ids_from and burnt
+-- ids after burnt_from (of the last commit) may be missing.
 CREATE TABLE transfer_runs(
     id BLOB PRIMARY KEY, first INTEGER NOT NULL, last_id BLOB NOT NULL, last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE transfer_ids(id BLOB PRIMARY KEY, timestamp INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
--- The chain. content: SHA-256 of the commit's rows; app: of the application's bytes.
+-- The chain, and how far the rest lags; ids_max: the highest id up to ids_from. content: SHA-256 of the commit's rows; app: of the application's bytes.
 CREATE TABLE commits(
     seq INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,
@@ -128,7 +129,9 @@ CREATE TABLE commits(
     last_transfer INTEGER NOT NULL,
     last_expiry INTEGER NOT NULL,
     balances_from INTEGER NOT NULL,
-    ids_from INTEGER NOT NULL
+    ids_from INTEGER NOT NULL,
+    ids_max BLOB NOT NULL,
+    burnt_from INTEGER NOT NULL
 ) STRICT;
 
 -- Names are for people and exports; the ledger itself only knows ids. digest: of the row, to notice damage.

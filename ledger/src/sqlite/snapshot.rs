@@ -10,7 +10,7 @@ use super::lookup::Lookup;
 use super::open::last_commit;
 use super::reads::statement;
 use super::schema;
-use super::state::State;
+use super::state::{State, Tuning};
 use crate::{
     Account, AccountBalance, AccountFilter, AccountId, ChangeEvent, ChangeEventsFilter, QueryFilter, Reads,
     Timestamp, Transfer, TransferId,
@@ -51,7 +51,8 @@ impl Snapshot {
         schema::check_format(&lookup.connection)?;
         let last = last_commit(&lookup.connection)?;
         let commit = Commit { seq: last.seq, hash: last.hash };
-        Ok(Self { state: load::state(lookup, &last, 0)?, last: commit })
+        let (state, _) = load::state(lookup, &last, Tuning { recent_events: 0, lag_events: 1 })?;
+        Ok(Self { state, last: commit })
     }
 
     /// The last commit that is seen.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::super::entry::{Entry, read_id_or_zero, read_timestamp};
-use super::super::ids::{Run, Runs};
+use super::super::ids::{Cut, IndexedTo, Point, Run, Runs};
 use super::super::lookup::Lookup;
 use super::books::Books;
 use super::{VerifyError, bad};
@@ -13,24 +13,29 @@ use crate::{EventKind, Phase, Timestamp, TransferId};
 /// What the indexes must hold so far.
 pub(super) struct Indexes<'a> {
     lookup: &'a Lookup,
-    ids_from: Timestamp,
+    indexed: IndexedTo,
     runs: Runs,
-    finished: Vec<Run>,
+    cut: Cut,
+    /// The point up to which ids are said to be indexed was met.
+    reached: bool,
     run_rows: u64,
     pendings: u64,
     burnt: u64,
+    burnt_rows: u64,
 }
 
 impl<'a> Indexes<'a> {
-    pub(super) fn new(lookup: &'a Lookup, ids_from: Timestamp) -> Self {
+    pub(super) fn new(lookup: &'a Lookup, indexed: IndexedTo) -> Self {
         Self {
             lookup,
-            ids_from,
+            indexed,
             runs: Runs::default(),
-            finished: Vec::new(),
+            cut: Cut::default(),
+            reached: false,
             run_rows: 0,
             pendings: 0,
             burnt: 0,
+            burnt_rows: 0,
         }
     }
 
@@ -40,14 +45,22 @@ impl<'a> Indexes<'a> {
         if id == TransferId::ZERO {
             return Ok(());
         }
-        let scattered = self.runs.push(id, at, &mut self.finished);
-        while let Some(run) = self.finished.pop() {
+        self.runs.push(id, at, &mut self.cut);
+        if self.runs.finished_to() == self.indexed.transfers {
+            self.reached = true;
+        }
+        while let Some(run) = self.cut.runs.pop() {
             self.run(&run)?;
         }
-        if scattered {
+        while let Some((id, at)) = self.cut.scattered.pop() {
             self.scattered(id, at)?;
         }
         Ok(())
+    }
+
+    /// Whether the index may be said to reach that far.
+    pub(super) fn reach(&self, indexed: IndexedTo) -> bool {
+        (self.reached || indexed.transfers == Point::default()) && indexed.burnt <= self.burnt
     }
 
     /// A finished run is on disk exactly so, unless it is newer than the index claims to be.
@@ -58,7 +71,7 @@ impl<'a> Indexes<'a> {
             .prepare_cached("SELECT first, last_id, last FROM transfer_runs WHERE id = ?")?;
         let mut rows = statement.query([run.first_id])?;
         let Some(row) = rows.next()? else {
-            let lags = run.last > self.ids_from;
+            let lags = run.last > self.indexed.transfers.at;
             return if lags { Ok(()) } else { bad("transfer_runs", hex(run.first_id), "missing") };
         };
         let found = (read_timestamp(row, 0)?, read_id_or_zero(row, 1)?, read_timestamp(row, 2)?);
@@ -73,7 +86,7 @@ impl<'a> Indexes<'a> {
     fn scattered(&self, id: TransferId, at: Timestamp) -> Result<(), VerifyError> {
         match self.lookup.scattered_time(id)? {
             Some(found) if found == at => {}
-            None if at > self.ids_from => {}
+            None if at > self.indexed.transfers.at => {}
             Some(found) => return bad("transfer_ids", hex(id), format!("leads to {found}, not to {at}")),
             None => return bad("transfer_ids", hex(id), "missing"),
         }
@@ -87,7 +100,11 @@ impl<'a> Indexes<'a> {
     pub(super) fn burnt(&mut self, id: TransferId) -> Result<(), VerifyError> {
         self.burnt += 1;
         match self.lookup.scattered_time(id)? {
-            Some(Timestamp::ZERO) => Ok(()),
+            Some(Timestamp::ZERO) => {
+                self.burnt_rows += 1;
+                Ok(())
+            }
+            None if self.burnt > self.indexed.burnt => Ok(()),
             found => bad("burnt", self.burnt, format!("its id leads to {found:?} in transfer_ids")),
         }
     }
@@ -128,7 +145,7 @@ impl<'a> Indexes<'a> {
         if count_of(connection, "SELECT count(*) FROM transfer_runs")? != self.run_rows {
             return bad("transfer_runs", "all", "more rows than runs");
         }
-        if count_of(connection, "SELECT count(*) FROM transfer_ids WHERE timestamp = 0")? != self.burnt {
+        if count_of(connection, "SELECT count(*) FROM transfer_ids WHERE timestamp = 0")? != self.burnt_rows {
             return bad("transfer_ids", "all", "more burnt ids than were burnt");
         }
         let stray = connection

@@ -8,14 +8,16 @@ mod indexes;
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use thiserror::Error;
 
 use super::changes::{Content, chain};
 use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_timestamp};
 use super::error::{OpenError, ReadError};
+use super::ids::IndexedTo;
 use super::load;
 use super::lookup::Lookup;
+use super::open::read_indexed;
 use super::schema;
 use crate::{Account, CommitSeq, Last, Timestamp, TransferId};
 
@@ -88,7 +90,7 @@ struct CommitRow {
     burnt: u64,
     last: Last,
     balances_from: Timestamp,
-    ids_from: Timestamp,
+    indexed: IndexedTo,
 }
 
 /// Verifies a file, also while another process writes to it: what is seen is one moment. The application's
@@ -129,16 +131,19 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(lookup: &'a Lookup) -> Result<Self, VerifyError> {
-        let (balances_from, ids_from) = lookup.connection.query_row(
-            "SELECT coalesce(max(balances_from), 0), coalesce(max(ids_from), 0) FROM
-                (SELECT balances_from, ids_from FROM commits ORDER BY seq DESC LIMIT 1)",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let (balances_from, indexed) = lookup
+            .connection
+            .query_row(
+                "SELECT balances_from, ids_from, ids_max, burnt_from FROM commits ORDER BY seq DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, read_indexed(row, 1)?)),
+            )
+            .optional()?
+            .unwrap_or_default();
         Ok(Self {
             lookup,
             books: Books::new(balances_from),
-            indexes: Indexes::new(lookup, ids_from),
+            indexes: Indexes::new(lookup, indexed),
             verified: Verified::default(),
             last: Last::default(),
             next_account: 0,
@@ -149,7 +154,7 @@ impl<'a> Walk<'a> {
         let connection = &self.lookup.connection;
         let mut commits = connection.prepare(
             "SELECT seq, hash, content, app, accounts, events, burnt, last_account, last_transfer, last_expiry,
-                balances_from, ids_from FROM commits ORDER BY seq",
+                balances_from, ids_from, ids_max, burnt_from FROM commits ORDER BY seq",
         )?;
         // Late events stand with their commit, not with their time.
         let mut events = connection.prepare(&format!(
@@ -263,8 +268,8 @@ impl<'a> Walk<'a> {
         if newest.balances_from > self.last.transfer.max(self.last.expiry) {
             return bad("commits", newest.seq, "balances_from is above all events");
         }
-        if newest.ids_from > self.last.transfer {
-            return bad("commits", newest.seq, "ids_from is above all transfers");
+        if !self.indexes.reach(newest.indexed) {
+            return bad("commits", newest.seq, "ids_from, ids_max and burnt_from do not fit together");
         }
         Ok(())
     }
@@ -340,7 +345,7 @@ fn read_commit(row: &rusqlite::Row<'_>, before: u64) -> Result<CommitRow, Verify
             burnt: row.get::<_, u32>(6)?.into(),
             last: Last { account: row.get(7)?, transfer: row.get(8)?, expiry: row.get(9)? },
             balances_from: row.get(10)?,
-            ids_from: row.get(11)?,
+            indexed: read_indexed(row, 11)?,
         })
     };
     let commit: CommitRow = match read() {
