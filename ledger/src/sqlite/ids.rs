@@ -145,6 +145,8 @@ pub(super) struct Ids {
     sealed: Option<Sealed>,
     /// The highest id that only the disk knows; memory has all above it.
     only_on_disk: TransferId,
+    /// The lowest and highest id in runs on disk.
+    in_runs: Option<(TransferId, TransferId)>,
     /// Ids that were asked of the disk for the batch that runs.
     fetched: IdMap<TransferId, Option<Timestamp>>,
 }
@@ -207,21 +209,19 @@ impl Ids {
         }
     }
 
-    /// Remembers, until the next call, what the disk says of ids that memory does not know.
-    pub(super) fn fetch<E>(
-        &mut self,
-        ids: impl Iterator<Item = TransferId>,
-        ask: impl FnOnce(&mut IdMap<TransferId, Option<Timestamp>>, Vec<TransferId>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Those of a batch's ids that only the disk knows, in order. Forgets what was fetched for the batch before.
+    pub(super) fn unknown(&mut self, ids: impl Iterator<Item = TransferId>) -> Vec<TransferId> {
         self.fetched.clear();
         let mut unknown: Vec<TransferId> =
             ids.filter(|id| *id != TransferId::ZERO && self.find(*id) == Found::AskDisk).collect();
-        if unknown.len() < 2 {
-            return Ok(()); // One can be asked when it is wanted.
-        }
         unknown.sort_unstable();
         unknown.dedup();
-        ask(&mut self.fetched, unknown)
+        unknown
+    }
+
+    /// Remembers what the disk says of an id.
+    pub(super) fn fetched(&mut self, id: TransferId, at: Option<Timestamp>) {
+        self.fetched.insert(id, at);
     }
 
     pub(super) fn insert(&mut self, id: TransferId, at: Timestamp) -> UndoId {
@@ -265,6 +265,17 @@ impl Ids {
             self.max = self.max.max(id);
         }
         self.young_span += 1;
+    }
+
+    /// Whether a run may hold the id.
+    pub(super) fn may_be_in_run(&self, id: TransferId) -> bool {
+        self.in_runs.is_some_and(|(lowest, highest)| lowest <= id && id <= highest)
+    }
+
+    /// There is a run from one id to another.
+    pub(super) fn widen_runs(&mut self, first: TransferId, last: TransferId) {
+        let (lowest, highest) = self.in_runs.unwrap_or((first, last));
+        self.in_runs = Some((lowest.min(first), highest.max(last)));
     }
 
     /// So many ids of the replay are gathered.
@@ -359,6 +370,7 @@ impl IdChanges {
             runs.push(entry.transfer.id, entry.timestamp(), &mut cut);
         }
         cut.scattered.extend(burnt.iter().map(|id| (*id, Timestamp::ZERO)));
+        cut.runs.iter().for_each(|run| ids.widen_runs(run.first_id, run.last_id));
         let finished = runs.finished_to();
         let now = IndexedTo { transfers: finished, burnt: burnt_total };
         let step = ids.advance(seq, transfers + burnt.len(), cut.scattered.len(), now);

@@ -119,7 +119,13 @@ fn replay_ids(state: &mut State, from: IndexedTo) -> Result<Vec<(TransferId, Tim
         "SELECT last_id FROM transfer_runs ORDER BY id DESC LIMIT 1",
     ];
     let [max_scattered, max_rising] = on_disk.map(|sql| first_id(connection, sql));
-    let mut ids = Ids::resume(max_rising?, max_scattered?, from, state.tuning.lag_events);
+    let (max_scattered, max_rising) = (max_scattered?, max_rising?);
+    let max_then = max_rising.unwrap_or_default().max(from.transfers.max);
+    let mut ids = Ids::resume(max_then, max_scattered.unwrap_or_default(), from, state.tuning.lag_events);
+    if let Some(last) = max_rising {
+        let first = first_id(connection, "SELECT id FROM transfer_runs ORDER BY id LIMIT 1")?;
+        ids.widen_runs(first.unwrap_or_default(), last);
+    }
     let mut runs = Runs::resume(from.transfers);
     let mut cut = Cut::default();
     let mut statement = connection.prepare(
@@ -148,10 +154,10 @@ fn replay_ids(state: &mut State, from: IndexedTo) -> Result<Vec<(TransferId, Tim
     Ok(gathered)
 }
 
-fn first_id(connection: &Connection, sql: &str) -> Result<TransferId, ReadError> {
+fn first_id(connection: &Connection, sql: &str) -> Result<Option<TransferId>, ReadError> {
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
-    Ok(TransferId(rows.next()?.map_or(Ok(0), |row| read_id_or_zero(row, 0))?))
+    rows.next()?.map(|row| read_id_or_zero(row, 0).map(TransferId)).transpose()
 }
 
 fn load_expiring(state: &mut State) -> Result<(), ReadError> {

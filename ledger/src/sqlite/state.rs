@@ -316,7 +316,7 @@ impl State {
         let at = match self.ids.find(id) {
             Found::Free => return Ok(Known::No),
             Found::At(at) => at,
-            Found::AskDisk => match self.lookup.transfer_time(id)? {
+            Found::AskDisk => match self.lookup.transfer_time(id, self.ids.may_be_in_run(id))? {
                 None => return Ok(Known::No),
                 Some(at) => at,
             },
@@ -417,7 +417,16 @@ impl Store for State {
 
     fn prefetch(&mut self, batch: &[Transfer]) -> Result<(), ReadError> {
         let ids = batch.iter().flat_map(|transfer| [transfer.id, transfer.pending_id]);
-        self.ids.fetch(ids, |found, unknown| self.lookup.transfer_times(&unknown, found))
+        let unknown = self.ids.unknown(ids);
+        if unknown.len() < 2 {
+            return Ok(()); // One can be asked when it is wanted.
+        }
+        let (lookup, ids) = (&self.lookup, &mut self.ids);
+        lookup.scattered_times(&unknown, |id, at| {
+            let in_run = at.is_none() && ids.may_be_in_run(id);
+            ids.fetched(id, if in_run { lookup.rising_time(id)? } else { at });
+            Ok(())
+        })
     }
 
     fn find_account(&mut self, id: AccountId) -> Result<Option<Slot>, ReadError> {
