@@ -124,6 +124,40 @@ fn what_is_kept_can_be_audited_again_and_tampering_is_found() {
     assert!(stderr(&output).contains("bank.db does not exist"), "{}", stderr(&output));
 }
 
+/// A byte that no longer is what it was is noticed, or it was one that nobody reads (free space of a page).
+#[test]
+fn bytes_flipped_in_a_data_file_are_noticed_or_do_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net");
+    let net = net.to_str().unwrap();
+    run_json(&["demo", "--payments", "300", "--chaos", "none", "--dir", net, "--json"]);
+    let before = run_json(&["audit", "--dir", net, "--json"]);
+    let file = format!("{net}/bank-beta/bank.db");
+    let wal = std::fs::metadata(format!("{file}-wal")).map_or(0, |meta| meta.len());
+    assert_eq!(wal, 0, "a bank that stopped has its whole book in one file");
+    let sound = std::fs::read(&file).unwrap();
+    let mut noticed = 0;
+    for n in 0..40 {
+        let place = (sound.len() / 41) * (n + 1) + n * 7;
+        let mut flipped = sound.clone();
+        flipped[place] ^= 1 << (n % 8);
+        std::fs::write(&file, &flipped).unwrap();
+        let output = run(&["audit", "--dir", net, "--json"]);
+        match output.status.code() {
+            Some(0) => {
+                let after: Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(after, before, "byte {place} changed the books unnoticed");
+            }
+            Some(1 | 3) => {
+                noticed += 1;
+                assert_eq!(stderr(&output).lines().count(), 1, "byte {place}: {}", stderr(&output));
+            }
+            other => panic!("byte {place}: exit code {other:?}: {}", stderr(&output)),
+        }
+    }
+    assert!(noticed >= 20, "{noticed} of 40 flipped bytes were noticed");
+}
+
 #[test]
 fn an_interrupted_demo_leaves_no_process_behind() {
     let dir = tempfile::tempdir().unwrap();

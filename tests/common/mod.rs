@@ -104,10 +104,15 @@ impl TestNetwork {
         self.start_as(node, &mut command);
     }
 
-    /// Starts a node by a command of the test's, and waits until it listens.
-    pub fn start_as(&mut self, node: &str, command: &mut Command) {
+    /// Starts a node by a command of the test's, which may end before it listens.
+    pub fn spawn_as(&mut self, node: &str, command: &mut Command) {
         let child = command.spawn().unwrap();
         assert!(self.nodes.insert(node.to_owned(), child).is_none(), "{node} runs already");
+    }
+
+    /// Starts a node by a command of the test's, and waits until it listens.
+    pub fn start_as(&mut self, node: &str, command: &mut Command) {
+        self.spawn_as(node, command);
         let address = self.address(node);
         wait_until(&format!("{node} listens; its log: {}", self.log(node)), || {
             std::net::TcpStream::connect(&address).is_ok()
@@ -133,6 +138,30 @@ impl TestNetwork {
     pub fn terminate(&mut self, node: &str) -> Option<i32> {
         let child = self.nodes.remove(node).unwrap();
         terminate(child)
+    }
+
+    /// Sends a node any signal.
+    pub fn signal(&self, node: &str, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.nodes[node]), signal).unwrap();
+    }
+
+    /// Whether a node has ended by itself; it is reaped then.
+    pub fn has_ended(&mut self, node: &str) -> bool {
+        let ended = self.nodes.get_mut(node).unwrap().try_wait().unwrap().is_some();
+        if ended {
+            self.nodes.remove(node);
+        }
+        ended
+    }
+
+    /// SIGTERM to a node that runs under another program, which ends with it.
+    pub fn terminate_under(&mut self, node: &str) {
+        let outer = self.nodes[node].id();
+        let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+        let inner = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap();
+        let inner = rustix::process::Pid::from_raw(inner).unwrap();
+        rustix::process::kill_process(inner, rustix::process::Signal::TERM).unwrap();
+        self.wait(node);
     }
 
     /// Waits for a node to end by itself; returns the exit code.
