@@ -1,14 +1,31 @@
 //! `hundi bench`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
-use crate::failure::{Exit, Failure};
+use crate::bench::ledger::{self, LedgerBenchArgs};
+use crate::bench::payments::{self, PaymentsBenchArgs};
+use crate::failure::Failure;
 
 /// Arguments of `hundi bench`.
 #[derive(Debug, Args)]
-pub(crate) struct BenchArgs {}
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// Transfers in one ledger file, beside what the same SQLite does with bare rows
+    Ledger(LedgerBenchArgs),
+    /// Payments between bank processes, beside two-phase commit over PostgreSQL
+    Payments(PaymentsBenchArgs),
+}
 
 /// Runs the command.
-pub(crate) fn run(_: BenchArgs) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Outside, "this version has no `bench` command yet"))
+pub(crate) fn run(args: BenchArgs) -> Result<(), Failure> {
+    match args.benchmark {
+        Benchmark::Ledger(args) => ledger::run(&args),
+        Benchmark::Payments(args) => payments::run(&args),
+    }
 }

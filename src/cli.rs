@@ -16,22 +16,24 @@ use crate::verify_command::VerifyArgs;
 
 const AFTER_HELP: &str = "\
 Examples:
-  hundi demo                                  three banks, two coordinators, 20,000 payments, two kills
-  hundi demo --orders payments.csv --json     your own payments, and one JSON object as the result
-  hundi init net --banks alpha,beta           keys, certificates and net/network.toml
+  hundi demo                            three banks, 20,000 payments, two kills
+  hundi demo --orders FILE.csv --json   your own payments; one JSON object
+  hundi init net --banks alpha,beta     keys, certificates, net/network.toml
   hundi bank --network net/network.toml --name alpha --data net/bank-alpha
-  hundi audit --dir net                       is every unit of money accounted for?
+  hundi audit --dir net                 is every unit accounted for?
 
 Exit codes:
   0    done
-  1    what was asked for does not hold: an audit found something, a payment was refused, an outcome is unknown
+  1    what was asked for does not hold: an audit found something, a payment
+       was refused, an outcome is unknown
   2    the command line is wrong
-  3    an input is refused: an orders file, network.toml, a key, a certificate
+  3    an input is refused: orders, network.toml, a key, a certificate
   4    the outside failed: a disk, a port, a node that does not answer
   70   a fault of hundi itself
   130  interrupted
 
-Results go to stdout, everything else to stderr. With --json the result is one JSON object on one line.";
+Results go to stdout, everything else to stderr. With --json the result is one
+JSON object on one line.";
 
 /// Moves money between banks that do not trust each other, and proves that none is made or lost.
 #[derive(Debug, Parser)]

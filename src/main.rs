@@ -4,6 +4,7 @@
 
 mod account_command;
 mod audit_command;
+mod bench;
 mod bench_command;
 mod check_command;
 mod cli;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Ledger(command) => return command.run().map_err(Failure::outside),
+        Command::Ledger(command) => return command.run(),
         Command::Demo(args) => demo::run(args)?,
         Command::Init(args) => init_command::run(&args)?,
         Command::Bank(args) => node_command::bank(args)?,

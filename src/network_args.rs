@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use hundi_protocol::{Identity, NETWORK_FILE, Network, NodeName, Peer, Role};
+use hundi_protocol::{Identity, NETWORK_FILE, Network, NetworkError, NodeName, Peer, Role, SecretError};
 
 use crate::failure::Failure;
 
@@ -52,10 +52,24 @@ impl NetworkArgs {
 
 /// Reads `network.toml`.
 pub(crate) fn load_network(path: &Path) -> Result<Arc<Network>, Failure> {
-    Network::load(path).map(Arc::new).map_err(Failure::input)
+    Network::load(path).map(Arc::new).map_err(|error| {
+        let hint = "; make a network with `hundi init`, or name its file with --network";
+        Failure::input(format_args!("{error}{}", if is_missing(&error) { hint } else { "" }))
+    })
 }
 
 /// Reads a node's certificate and key.
 pub(crate) fn load_identity(folder: &Path, network: &Network) -> Result<Identity, Failure> {
-    Identity::load(folder, network).map_err(Failure::input)
+    Identity::load(folder, network).map_err(|error| {
+        let hint = "; the folder that `hundi init` made for it belongs beside network.toml on this machine";
+        Failure::input(format_args!("{error}{}", if is_missing(&error) { hint } else { "" }))
+    })
+}
+
+fn is_missing(error: &NetworkError) -> bool {
+    let source = match error {
+        NetworkError::Io { source, .. } | NetworkError::Secret(SecretError::Io { source, .. }) => source,
+        _ => return false,
+    };
+    source.kind() == std::io::ErrorKind::NotFound
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use hundi_protocol::{BankName, NodeName};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure, While as _};
 use crate::network_args::NetworkArgs;
 
 /// Arguments that both kinds of node have.
@@ -81,6 +83,7 @@ impl CommitOrderArg {
 pub(crate) fn bank(args: BankArgs) -> Result<(), Failure> {
     use hundi_bank_node::process::{self, Config, StartError};
     log_to_stderr();
+    let signals = StopSignals::listen()?;
     let NodeArgs { network, data, until_stdin_closes } = args.node;
     let running =
         process::start(Config::new(network.network, args.name, data)).map_err(|error| match error {
@@ -90,7 +93,7 @@ pub(crate) fn bank(args: BankArgs) -> Result<(), Failure> {
             _ => Failure::outside(error),
         })?;
     let stopper = running.stopper();
-    stop_when_told(until_stdin_closes, move || stopper.stop())?;
+    signals.then(until_stdin_closes, move || stopper.stop());
     running.wait().map_err(Failure::outside)
 }
 
@@ -99,6 +102,7 @@ pub(crate) fn coordinator(args: CoordinatorArgs) -> Result<(), Failure> {
     use hundi_coordinator::process::{self, Config, StartError};
     use hundi_coordinator::{CommitOrder, Policy};
     log_to_stderr();
+    let signals = StopSignals::listen()?;
     let NodeArgs { network, data, until_stdin_closes } = args.node;
     let commit_order = match args.commit_order {
         CommitOrderArg::PayerLast => CommitOrder::PayerLast,
@@ -113,7 +117,7 @@ pub(crate) fn coordinator(args: CoordinatorArgs) -> Result<(), Failure> {
         _ => Failure::outside(error),
     })?;
     let stopper = running.stopper();
-    stop_when_told(until_stdin_closes, move || stopper.stop())?;
+    signals.then(until_stdin_closes, move || stopper.stop());
     running.wait();
     Ok(())
 }
@@ -128,39 +132,50 @@ fn log_to_stderr() {
         .init();
 }
 
-/// Calls `stop` on SIGTERM, Ctrl-C, and, if asked to, when stdin closes. A second signal ends the process at once:
-/// a node may be killed at any moment.
-fn stop_when_told(until_stdin_closes: bool, stop: impl Fn() + Clone + Send + 'static) -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let runtime =
-        runtime.map_err(|error| Failure::outside(format_args!("cannot wait for signals: {error}")))?;
-    let (mut terminate, mut interrupt) = {
-        let _entered = runtime.enter();
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::outside(format_args!("cannot wait for signals: {error}")))
-        };
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)
-    };
-    let on_signal = stop.clone();
-    std::thread::spawn(move || {
-        let mut next = || {
-            runtime.block_on(async {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            })
-        };
-        next();
-        on_signal();
-        next();
-        std::process::exit(crate::failure::Exit::Interrupted as i32);
-    });
-    if until_stdin_closes {
-        std::thread::spawn(move || {
-            // Whatever is written there means nothing; an error is an end as well.
-            let mut ignored = [0; 256];
-            while std::io::stdin().read(&mut ignored).is_ok_and(|count| count > 0) {}
-            stop();
+/// The signals that end a node, listened to from before it starts: none may fall into a gap and kill it.
+struct StopSignals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<Self, Failure> {
+        let cannot = || "cannot wait for signals".to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().or_fail(cannot)?;
+        let entered = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).or_fail(cannot)?;
+        let interrupt = signal(SignalKind::interrupt()).or_fail(cannot)?;
+        drop(entered);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    fn wait(&mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
         });
     }
-    Ok(())
+
+    /// Calls `stop` on a signal, and, if asked to, when stdin closes. A second signal ends the process at once: a node
+    /// may be killed at any moment.
+    fn then(mut self, until_stdin_closes: bool, stop: impl Fn() + Clone + Send + 'static) {
+        let on_signal = stop.clone();
+        std::thread::spawn(move || {
+            self.wait();
+            on_signal();
+            self.wait();
+            std::process::exit(Exit::Interrupted as i32);
+        });
+        if until_stdin_closes {
+            std::thread::spawn(move || {
+                // Whatever is written there means nothing; an error is an end as well.
+                let mut ignored = [0; 256];
+                while std::io::stdin().read(&mut ignored).is_ok_and(|count| count > 0) {}
+                stop();
+            });
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::outside(format_args!("cannot wait for the network: {error}")))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())
             .map_err(|error| Failure::outside(format_args!("cannot wait for signals: {error}")))?;
@@ -109,5 +109,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
             _ = terminate.recv() => Err(Failure::interrupted()),
         }
-    })
+    });
+    // After an interruption nobody waits for what was being computed.
+    runtime.shutdown_background();
+    result
 }

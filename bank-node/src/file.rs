@@ -3,6 +3,7 @@
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
+use hundi_ledger::sqlite;
 use hundi_ledger::{AccountId, Amount, EventKind, TransferId};
 use hundi_protocol::{
     AccountName, BankName, Currency, Decision, Digest, Order, Outcome, Signed, UnixMillis, Vote,
@@ -64,10 +65,10 @@ pub fn read_bank_file(path: &Path, bank: &BankName) -> Result<BankRecord, FileEr
     }
     check_not_running(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sqlite = |error| FileError::Sqlite { path: path.to_owned(), error };
-    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    let cannot = |error| FileError::Sqlite { path: path.to_owned(), error };
+    let connection = Connection::open_with_flags(path, flags).map_err(cannot)?;
     // One snapshot for all that follows.
-    connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(sqlite)?;
+    connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
     let reader = FileReader { path, connection };
     let floor: i64 = reader.one("SELECT coalesce(max(expires_at), 0) FROM refusal_floors")?;
     let commits: i64 = reader.one("SELECT coalesce(max(seq), 0) FROM commits")?;
@@ -163,11 +164,11 @@ impl FileReader<'_> {
         Ok(all)
     }
 
-    /// What is wrong with the file as a whole, in a line.
+    /// What is wrong with the file as a whole, in a line: a page that SQLite cannot use, a balance or a link of the
+    /// chain that does not recompute, a row of the bank that is not the one that was committed.
     fn damage(&self) -> Result<Option<String>, FileError> {
-        let answer: String = self.one("PRAGMA integrity_check(1)")?;
-        if answer != "ok" {
-            return Ok(Some(answer.replace('\n', " ")));
+        if let Err(error) = sqlite::verify(self.path) {
+            return Ok(Some(error.to_string().replace('\n', " ")));
         }
         first_bad_bank_row(&self.connection).map_err(|error| self.sqlite(error))
     }

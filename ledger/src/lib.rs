@@ -156,6 +156,7 @@
 //! - [`engine`]: what a batch does, as a pure function of state, time and batch.
 //! - [`Store`]: what an engine needs to remember by; [`MemoryStore`] and [`sqlite::State`] are two.
 //! - [`Currency`], [`Money`], [`Currencies`]: amounts as people write them.
+//! - [`export`]: journals for hledger and beancount, tables, and statements of ISO 20022; [`Statement`].
 //! - [`script`]: the ledger as lines of JSON, for other languages and bug reports.
 //!
 //! The data model and the results are those of TigerBeetle 0.17, so that its documentation applies.
@@ -164,6 +165,7 @@ mod account;
 mod clock;
 mod currency;
 pub mod engine;
+pub mod export;
 mod flags;
 mod handle;
 mod ids;
@@ -171,8 +173,12 @@ mod memory;
 mod reads;
 pub mod script;
 pub mod sqlite;
+mod statement;
 mod status;
 mod store;
+
+/// The SQLite that holds the file: for the application's own SQL in [`sqlite::Tx::sql`].
+pub use rusqlite;
 
 pub use account::{Account, Transfer};
 pub use clock::{Clock, SystemClock};
@@ -184,6 +190,7 @@ pub use handle::{Ledger, LedgerError, Reply, TransactionError};
 pub use ids::{AccountId, Amount, Code, CommitSeq, LedgerCode, Timestamp, TransferId};
 pub use memory::{MemorySavepoint, MemoryStore};
 pub use reads::{AccountBalance, AccountFilter, ChangeEvent, ChangeEventsFilter, QueryFilter, Reads};
+pub use statement::{Statement, StatementLine};
 pub use status::{
     CreateAccountResult, CreateAccountStatus, CreateTransferResult, CreateTransferStatus, UnknownStatus,
 };

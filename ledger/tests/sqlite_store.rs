@@ -11,7 +11,9 @@ use hundi_ledger::{
 };
 
 fn open(path: &std::path::Path, recent_events: usize) -> (State, Disk) {
-    sqlite::open(path, Options { recent_events, ..Options::default() }).unwrap()
+    // What is cached little also lags little, so that many generations pass.
+    let lag_events = if recent_events == 0 { 5 } else { 1 << 17 };
+    sqlite::open(path, Options { recent_events, lag_events, ..Options::default() }).unwrap()
 }
 
 fn compare_reads(memory: &MemoryStore, state: &State, workload: &mut Workload) {
@@ -100,6 +102,12 @@ fn check(seed: u64, recent_events: usize) {
             let commit = disk.commit(state.take_changes(), |_| Ok(b"app".to_vec())).unwrap();
             state.handle_durable(commit.seq);
             compare_reads(&memory, &state, &mut workload);
+            let verified = sqlite::verify(&path).unwrap();
+            assert_eq!(
+                (verified.commits, verified.hash),
+                (commit.seq.0, commit.hash),
+                "a live file verifies"
+            );
             drop((state, disk));
             (state, disk) = open(&path, recent_events);
             assert_eq!(disk.last_commit().seq, commit.seq, "round {round}");

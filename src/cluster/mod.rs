@@ -74,6 +74,21 @@ impl Cluster {
         self.identity(&Peer { role: Role::App, name })
     }
 
+    /// The network's folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The process of a node that was started.
+    pub(crate) fn pid(&self, peer: &Peer) -> Option<u32> {
+        self.nodes.get(peer).map(NodeProcess::pid)
+    }
+
+    /// Where a node's log goes.
+    pub(crate) fn log(&self, peer: &Peer) -> PathBuf {
+        self.folder(peer).join("log.txt")
+    }
+
     fn folder(&self, peer: &Peer) -> PathBuf {
         self.dir.join(Identity::folder(peer))
     }
@@ -97,7 +112,7 @@ impl Cluster {
         if peer.role == Role::Coordinator {
             arguments.extend(["--commit-order".to_owned(), self.commit_order.as_str().to_owned()]);
         }
-        let process = NodeProcess::start(peer, &arguments, &self.folder(peer).join("log.txt"))?;
+        let process = NodeProcess::start(peer, &arguments, &self.log(peer))?;
         self.nodes.insert(peer.clone(), process);
         Ok(())
     }

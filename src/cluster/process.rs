@@ -43,6 +43,11 @@ impl NodeProcess {
         Ok(Self { peer: peer.clone(), child, log: log.to_owned() })
     }
 
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and wait for the end.
     pub(super) fn kill(mut self) -> Result<(), Failure> {
         let peer = self.peer.clone();

@@ -15,7 +15,7 @@ use crate::operator::Operator;
 use crate::plan::{Plan, PlannedAccount};
 
 /// Opens, funds and (some) closes every account of the plan.
-pub(super) async fn open(plan: &Plan, cluster: &RefCell<Cluster>) -> Result<(), Failure> {
+pub(crate) async fn open(plan: &Plan, cluster: &RefCell<Cluster>) -> Result<(), Failure> {
     let mut by_bank: BTreeMap<&BankName, Vec<AdminAction>> = BTreeMap::new();
     for account in &plan.accounts {
         by_bank.entry(&account.account.bank).or_default().extend(actions(account));
@@ -96,7 +96,7 @@ fn operator_of(bank: &BankName) -> Peer {
 }
 
 /// How many payments the bank holds for without knowing their outcome.
-pub(super) async fn in_flight(bank: &BankName, cluster: &RefCell<Cluster>) -> Result<u64, Failure> {
+pub(crate) async fn in_flight(bank: &BankName, cluster: &RefCell<Cluster>) -> Result<u64, Failure> {
     let (identity, network) = {
         let cluster = cluster.borrow();
         (cluster.identity(&operator_of(bank))?, Arc::clone(cluster.network()))

@@ -1,6 +1,6 @@
 //! `hundi demo`: a whole network on this machine, killed in the middle, and audited.
 
-mod accounts;
+pub(crate) mod accounts;
 mod chaos;
 mod folder;
 mod report;
@@ -38,10 +38,11 @@ Examples:
   hundi demo
   hundi demo --banks 5 --payments 50000 --chaos none
   hundi demo --orders payments.csv --json
-  hundi demo --keep                     then: sqlite3 DIR/bank-alpha/bank.db 'SELECT * FROM v_accounts'
+  hundi demo --dir net   then: sqlite3 net/bank-alpha/bank.db 'SELECT * FROM v_accounts'
 
-An orders file has the header order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose and
-amounts as decimals of the currency's minor unit. It is checked in full before anything starts.")]
+An orders file has the header
+  order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose
+and amounts as decimals of the currency's minor unit. It is checked in full before anything starts.")]
 pub(crate) struct DemoArgs {
     /// How many banks [default: 3]
     #[arg(long, conflicts_with = "orders", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -87,7 +88,7 @@ enum ChaosArg {
 
 /// Runs the command.
 pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
-    let plan = plan(&args)?;
+    let plan = Arc::new(plan(&args)?);
     let folder = Folder::make(args.dir.as_deref(), args.keep)?;
     match play(&args, &plan, &folder) {
         Ok(report) => {
@@ -121,12 +122,10 @@ fn plan(args: &DemoArgs) -> Result<Plan, Failure> {
 }
 
 /// Everything between an empty folder and the report. The nodes are gone when it returns, however it returns.
-fn play(args: &DemoArgs, plan: &Plan, folder: &Folder) -> Result<Report, Failure> {
-    let mut cluster = Cluster::create(folder.path(), &plan.banks, args.coordinators, args.commit_order)?;
-    cluster.start_all()?;
-    let orders = plan.sign()?;
+fn play(args: &DemoArgs, plan: &Arc<Plan>, folder: &Folder) -> Result<Report, Failure> {
+    let cluster = Cluster::create(folder.path(), &plan.banks, args.coordinators, args.commit_order)?;
     let cluster = RefCell::new(cluster);
-    let (results, kills) = block_on(pay(args, plan, &orders, &cluster))?;
+    let (orders, results, kills) = block_on(pay(args, plan, &cluster))?;
     let mut cluster = cluster.into_inner();
     cluster.stop_all()?;
     if folder.is_kept(true) {
@@ -148,12 +147,18 @@ fn told(results: &Results) -> Vec<UncheckedCertificate> {
 
 async fn pay(
     args: &DemoArgs,
-    plan: &Plan,
-    orders: &[Arc<Order>],
+    plan: &Arc<Plan>,
     cluster: &RefCell<Cluster>,
-) -> Result<(Results, Vec<Kill>), Failure> {
+) -> Result<(Vec<Arc<Order>>, Results, Vec<Kill>), Failure> {
+    cluster.borrow_mut().start_all()?;
+    let signing = tokio::task::spawn_blocking({
+        let plan = Arc::clone(plan);
+        move || plan.sign()
+    });
     cluster::wait_until_ready(cluster).await?;
     accounts::open(plan, cluster).await?;
+    let orders =
+        signing.await.map_err(|error| Failure::outside(format_args!("signing orders: {error}")))??;
     let (identity, network, coordinators) = {
         let cluster = cluster.borrow();
         (cluster.app()?, Arc::clone(cluster.network()), cluster.peers(Role::Coordinator))
@@ -170,7 +175,7 @@ async fn pay(
             bar.set_position(answered as u64);
             chaos.handle_progress(answered)
         };
-        let results = driver::run(&identity, &network, &coordinators, orders, options, on_progress).await;
+        let results = driver::run(&identity, &network, &coordinators, &orders, options, on_progress).await;
         drop(chaos); // No more kills: the restarts can come to an end.
         results
     };
@@ -178,7 +183,7 @@ async fn pay(
     bar.finish_and_clear();
     let (results, kills) = (results?, kills?);
     settle(cluster).await?;
-    Ok((results, kills))
+    Ok((orders, results, kills))
 }
 
 /// A bank and a coordinator, chosen by the seed.
@@ -192,7 +197,7 @@ fn victims(seed: u64, cluster: &RefCell<Cluster>) -> Vec<Peer> {
 }
 
 /// Waits until no bank holds money for a payment that it does not know the outcome of.
-async fn settle(cluster: &RefCell<Cluster>) -> Result<(), Failure> {
+pub(crate) async fn settle(cluster: &RefCell<Cluster>) -> Result<(), Failure> {
     let deadline = Instant::now() + SETTLED_WITHIN;
     let banks: Vec<_> = cluster.borrow().network().banks().collect();
     let mut in_flight = BTreeMap::new();

@@ -209,12 +209,17 @@ fn explain(reason: &str) -> &'static str {
 
 /// A duration in seconds, to the millisecond.
 fn seconds(duration: Duration) -> f64 {
-    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+    thousandths(duration.as_millis())
 }
 
-/// A duration in milliseconds, to the microsecond: a thousand times as many seconds, without arithmetic on floats.
+/// A duration in milliseconds, to the microsecond.
 fn milliseconds(duration: Duration) -> f64 {
-    Duration::from_millis(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).as_secs_f64()
+    thousandths(duration.as_micros())
+}
+
+/// The float nearest to so many thousandths: it prints with three decimals and no noise.
+fn thousandths(count: u128) -> f64 {
+    format!("{}.{:03}", count / 1000, count % 1000).parse().unwrap_or(f64::MAX)
 }
 
 fn per_second(count: usize, elapsed: Duration) -> u64 {

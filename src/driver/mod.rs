@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) give_up_after: Duration,
     /// One order in so many is given to two coordinators at once; 0 for none.
     pub(crate) race_every: usize,
+    /// After so long no order is submitted for the first time; those left have no answer in the results.
+    pub(crate) submit_for: Duration,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             again_after: Duration::from_secs(3),
             give_up_after: Duration::from_secs(60),
             race_every: 0,
+            submit_for: Duration::MAX,
         }
     }
 }

@@ -101,8 +101,12 @@ impl<'a> Window<'a> {
         self.due = due.into();
     }
 
-    /// Submits new orders while there is room.
+    /// Submits new orders while there is room and time.
     pub(super) fn fill(&mut self, now: Instant) {
+        if self.started.is_some_and(|started| now.duration_since(started) >= self.options.submit_for) {
+            self.orders = &self.orders[..self.next];
+            self.answers.truncate(self.next);
+        }
         while self.next < self.orders.len() && self.under_way.len() < self.options.in_flight_max {
             let Some(lane) = self.lane_for(self.next, None) else { return };
             let place = self.next;

@@ -43,6 +43,24 @@ pub(crate) struct FileOrder {
     pub(crate) purpose: String,
 }
 
+impl FileOrder {
+    /// The first column in which another order differs.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        [
+            (self.payer.bank == other.payer.bank, "payer_bank"),
+            (self.payer.name == other.payer.name, "payer_account"),
+            (self.payee.bank == other.payee.bank, "payee_bank"),
+            (self.payee.name == other.payee.name, "payee_account"),
+            (self.amount == other.amount, "amount"),
+            (self.currency == other.currency, "currency"),
+            (self.purpose == other.purpose, "purpose"),
+        ]
+        .into_iter()
+        .find(|(same, _)| !same)
+        .map(|(_, column)| column)
+    }
+}
+
 /// All orders of a file, each once, in the file's order.
 #[derive(Debug)]
 pub(crate) struct OrdersFile {
@@ -279,29 +297,13 @@ impl Reading {
             }
             Entry::Occupied(place) => {
                 let (at, first_line) = *place.get();
-                if let Some(column) = difference(&self.orders[at], &order) {
+                if let Some(column) = self.orders[at].difference(&order) {
                     let what = format!("line {first_line} has the same id with another {column}");
                     self.problems.field(line, "order_id", &order.order_id, what);
                 }
             }
         }
     }
-}
-
-/// The first column in which two orders differ.
-fn difference(a: &FileOrder, b: &FileOrder) -> Option<&'static str> {
-    [
-        (a.payer.bank == b.payer.bank, "payer_bank"),
-        (a.payer.name == b.payer.name, "payer_account"),
-        (a.payee.bank == b.payee.bank, "payee_bank"),
-        (a.payee.name == b.payee.name, "payee_account"),
-        (a.amount == b.amount, "amount"),
-        (a.currency == b.currency, "currency"),
-        (a.purpose == b.purpose, "purpose"),
-    ]
-    .into_iter()
-    .find(|(same, _)| !same)
-    .map(|(_, column)| column)
 }
 
 #[cfg(test)]

@@ -87,13 +87,13 @@ impl Plan {
 }
 
 /// The key of an account of a demo: it follows from the seed, so that a run can be repeated.
-fn demo_key(seed: u64, account: &AccountRef) -> CustomerKey {
+pub(crate) fn demo_key(seed: u64, account: &AccountRef) -> CustomerKey {
     let text = format!("hundi/demo-customer/v1 {seed} {account}");
     CustomerKey::from_seed(Digest::of(text.as_bytes()).as_bytes())
 }
 
 /// The id of the `n`th of `count` orders of a run that starts `now`: rises with `n`, and is the same for the same run.
-fn order_id(now: UnixMillis, seed: u64, n: usize, count: usize) -> OrderId {
+pub(crate) fn order_id(now: UnixMillis, seed: u64, n: usize, count: usize) -> OrderId {
     let (n, count) = (n as u64, count as u64);
     let first = now.0.saturating_sub(count / ORDERS_PER_MS);
     let hash = Digest::of(format!("hundi/demo-order/v1 {seed} {n}").as_bytes());

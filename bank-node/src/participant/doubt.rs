@@ -9,6 +9,9 @@ use super::{Effect, Fault, Participant, Policy};
 use crate::books::Books;
 use crate::flaw::{Flaw, Flaws};
 
+/// Due at a time that nobody has set yet.
+const SINCE_RESTART: UnixMillis = UnixMillis(0);
+
 /// When to ask about each payment in doubt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Doubts {
@@ -18,11 +21,12 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// After a restart everything in doubt is due at once: how long it has waited is not known.
+    /// After a restart nobody knows how long a payment has waited. Its wait begins with the first look at the clock:
+    /// to ask at once would make other banks refuse what a courier is about to finish.
     pub(super) fn after_restart(open: Vec<Digest>, policy: Policy) -> Self {
         let mut doubts = Doubts::default();
         for digest in open {
-            doubts.set(digest, UnixMillis(0), policy.doubt_after_ms);
+            doubts.set(digest, SINCE_RESTART, policy.doubt_after_ms);
         }
         doubts
     }
@@ -52,12 +56,18 @@ impl Doubts {
     fn take_due(&mut self, now: UnixMillis, policy: Policy) -> Vec<Digest> {
         let due: Vec<Digest> =
             self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, digest)| *digest).collect();
+        let mut asked = Vec::with_capacity(due.len());
         for digest in &due {
-            let (_, wait_ms) = self.waits[digest];
+            let (at, wait_ms) = self.waits[digest];
+            if at == SINCE_RESTART && wait_ms > 0 {
+                self.insert(*digest, now, policy);
+                continue;
+            }
+            asked.push(*digest);
             let longer_ms = wait_ms.saturating_mul(2).min(policy.doubt_again_max_ms);
             self.set(*digest, UnixMillis(now.0.saturating_add(wait_ms)), longer_ms);
         }
-        due
+        asked
     }
 }
 

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use hundi_protocol::{
     BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
 };
-use hundi_protocol::{ConnectionId, Inbound, Link};
+use hundi_protocol::{ConnectionId, Inbound, Link, LinkStats};
 use tracing::{error, info, warn};
 
 use super::memory::Note;
@@ -71,7 +71,9 @@ impl Core {
             if let Some(by) = stop_by
                 && (self.courier.under_way() == 0 || now >= by)
             {
-                info!(under_way = self.courier.under_way(), "stopped");
+                let LinkStats { bytes_sent, bytes_received, messages_sent, writes, .. } = self.link.stats();
+                let under_way = self.courier.under_way();
+                info!(under_way, bytes_sent, bytes_received, messages_sent, writes, "stopped");
                 return;
             }
         }

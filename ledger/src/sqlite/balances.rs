@@ -6,12 +6,11 @@ use super::entry::{Balances, Slot};
 use super::state::Held;
 use crate::Timestamp;
 
-/// Events in which one sweep covers all accounts; opening reads at most twice as many again.
-const SWEEP_EVENTS: usize = 1 << 17;
-
 /// Which accounts have changed since their balances were written, and how far the sweep is.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
+    /// Events in which one sweep covers all accounts; opening reads at most twice as many again.
+    events: usize,
     /// One bit for each account.
     changed: Vec<u64>,
     /// The next account of the sweep.
@@ -24,8 +23,8 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// Continues after `from`, with the events up to `newest` known to be marked.
-    pub(super) fn resume(from: Timestamp, newest: Timestamp) -> Self {
-        Self { from, began: newest, ..Self::default() }
+    pub(super) fn resume(from: Timestamp, newest: Timestamp, events: usize) -> Self {
+        Self { events, from, began: newest, ..Self::default() }
     }
 
     /// The account's balances have to be written some time.
@@ -39,7 +38,7 @@ impl Sweep {
 
     /// The rows that are to be written with a commit of so many events, the newest at `newest`.
     pub(super) fn take(&mut self, accounts: &[Held], events: usize, newest: Timestamp) -> Vec<BalanceRow> {
-        let share = (accounts.len() * events).div_ceil(SWEEP_EVENTS);
+        let share = (accounts.len() * events).div_ceil(self.events.max(1));
         let upto = (self.next + share.next_multiple_of(64)).min(accounts.len());
         let rows = self.rows(accounts, self.next, upto);
         self.next = upto;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, Flush, chain};
 use super::error::CommitError;
+use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -36,12 +37,19 @@ pub struct Disk {
     last: Commit,
     poisoned: bool,
     rows_since_look: usize,
+    pub(super) ids: IdWriter,
     _ownership: Ownership,
 }
 
 impl Disk {
-    pub(super) fn new(connection: Connection, path: PathBuf, last: Commit, ownership: Ownership) -> Self {
-        Self { connection, path, last, poisoned: false, rows_since_look: 0, _ownership: ownership }
+    pub(super) fn new(
+        connection: Connection,
+        path: PathBuf,
+        last: Commit,
+        ids: IdWriter,
+        ownership: Ownership,
+    ) -> Self {
+        Self { connection, path, last, poisoned: false, rows_since_look: 0, ids, _ownership: ownership }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -75,7 +83,7 @@ impl Disk {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(CommitError::Unknown)?;
         let app = app(&tx).map_err(CommitError::App)?;
-        let commit = finish(&tx, &last, &changes, &app).map_err(CommitError::Unknown)?;
+        let commit = finish(&tx, &last, &changes, &mut self.ids, &app).map_err(CommitError::Unknown)?;
         tx.commit().map_err(CommitError::Unknown)?;
         self.committed(commit, changes.len())?;
         Ok(commit)
@@ -158,9 +166,10 @@ pub(super) fn finish(
     tx: &Transaction<'_>,
     last: &Commit,
     changes: &Changes,
+    ids: &mut IdWriter,
     app: &[u8],
 ) -> rusqlite::Result<Commit> {
-    write_changes(tx, changes)?;
+    write_changes(tx, changes, ids)?;
     let app: Option<[u8; 32]> = (!app.is_empty()).then(|| Sha256::digest(app).into());
     let hash = chain(&last.hash, changes.seq, &changes.content, app.as_ref());
     write_commit(tx, changes, &hash, app.as_ref())?;
@@ -175,7 +184,7 @@ fn write_commit(
 ) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
         "INSERT INTO commits(seq, hash, content, app, accounts, events, burnt, last_account, last_transfer, \
-         last_expiry, balances_from, ids_from) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+         last_expiry, balances_from, ids_from, ids_max, burnt_from) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     )?;
     insert.execute(params![
         changes.seq,
@@ -189,7 +198,9 @@ fn write_commit(
         changes.last.transfer,
         changes.last.expiry,
         changes.balances_from,
-        changes.ids.from,
+        changes.ids.indexed.transfers.at,
+        changes.ids.indexed.transfers.max.0.to_be_bytes(),
+        changes.ids.indexed.burnt.cast_signed(),
     ])?;
     Ok(())
 }

@@ -1,30 +1,34 @@
 //! Filling the state from the file: all accounts, then the newest events, which balances and ids on disk may lag.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::balances::Sweep;
 use super::entry::{
     SELECT_ENTRY, Slot, narrow, read_balances, read_entry, read_id_or_zero, read_number, read_timestamp,
 };
 use super::error::ReadError;
-use super::ids::{Ids, Runs};
+use super::ids::{Cut, IdWriter, Ids, IndexedTo, Runs};
 use super::lookup::Lookup;
 use super::open::LastCommit;
-use super::state::{Held, State};
+use super::state::{Held, State, Tuning};
 use crate::{Account, AccountFlags, AccountId, Code, LedgerCode, Timestamp, TransferId};
 
-/// The state after the last commit.
-pub(super) fn state(lookup: Lookup, last: &LastCommit, recent_events: usize) -> Result<State, ReadError> {
-    let mut state = State::new(lookup, last.seq, last.last, recent_events);
+/// The state after the last commit, and the ids that the index lags.
+pub(super) fn state(
+    lookup: Lookup,
+    last: &LastCommit,
+    tuning: Tuning,
+) -> Result<(State, IdWriter), ReadError> {
+    let mut state = State::new(lookup, last.seq, last.last, tuning);
     load_accounts(&mut state)?;
     replay_balances(&mut state, last.balances_from)?;
-    replay_ids(&mut state, last.ids_from)?;
+    let gathered = replay_ids(&mut state, last.indexed)?;
     load_expiring(&mut state)?;
-    Ok(state)
+    Ok((state, IdWriter::resume(gathered)))
 }
 
 /// The columns that [`read_held`] wants, to be followed by conditions on `a`.
-const SELECT_HELD: &str = "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, \
+pub(super) const SELECT_HELD: &str = "SELECT a.n, a.id, a.ledger, a.code, a.flags, a.timestamp, a.user_data_128, \
     a.user_data_64, a.user_data_32, b.head, b.debits_pending, b.debits_posted, b.credits_pending, \
     b.credits_posted, b.closed FROM accounts a LEFT JOIN balances b ON b.n = a.n ";
 
@@ -60,8 +64,9 @@ fn load_accounts(state: &mut State) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
-    let mut account = Account {
+/// The account of a row of [`SELECT_HELD`] as it was created.
+pub(super) fn read_created(row: &Row<'_>) -> Result<Account, ReadError> {
+    Ok(Account {
         id: AccountId(read_id_or_zero(row, 1)?),
         ledger: LedgerCode(row.get(2)?),
         code: Code(row.get(3)?),
@@ -71,7 +76,11 @@ fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
         user_data_64: narrow(read_number(row, 7)?)?,
         user_data_32: row.get(8)?,
         ..Account::default()
-    };
+    })
+}
+
+fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
+    let mut account = read_created(row)?;
     let mut head = Timestamp::ZERO;
     if row.get::<_, Option<i64>>(9)?.is_some() {
         head = read_timestamp(row, 9)?;
@@ -82,7 +91,7 @@ fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
 
 /// Balances are what the newest event says.
 fn replay_balances(state: &mut State, from: Timestamp) -> Result<(), ReadError> {
-    state.sweep = Sweep::resume(from, state.last_event());
+    state.sweep = Sweep::resume(from, state.last_event(), state.tuning.lag_events);
     let mut statement = state
         .lookup
         .connection
@@ -102,34 +111,53 @@ fn replay_balances(state: &mut State, from: Timestamp) -> Result<(), ReadError> 
     Ok(())
 }
 
-/// Finds the highest ids, and indexes again what the index lags.
-fn replay_ids(state: &mut State, from: Timestamp) -> Result<(), ReadError> {
+/// Finds the highest ids, and what the index lags: gives the ids to be gathered again.
+fn replay_ids(state: &mut State, from: IndexedTo) -> Result<Vec<(TransferId, Timestamp)>, ReadError> {
     let connection = &state.lookup.connection;
-    let max_of = |sql: &str, column: &str| -> Result<TransferId, ReadError> {
-        let mut statement = connection.prepare(&format!("SELECT {column} FROM {sql}"))?;
-        let mut rows = statement.query([])?;
-        Ok(TransferId(rows.next()?.map_or(Ok(0), |row| read_id_or_zero(row, 0))?))
-    };
-    // Runs finish before the watermark passes them, so the last one holds the highest id at its time.
-    let max_then = max_of("transfer_runs ORDER BY id DESC LIMIT 1", "last_id")?;
-    let scattered = max_of("transfer_ids ORDER BY id DESC LIMIT 1", "id")?;
-    let mut runs = Runs::resume(max_then, from);
-    let mut ids = Ids::resume(max_then, scattered);
+    let on_disk = [
+        "SELECT id FROM transfer_ids ORDER BY id DESC LIMIT 1",
+        "SELECT last_id FROM transfer_runs ORDER BY id DESC LIMIT 1",
+    ];
+    let [max_scattered, max_rising] = on_disk.map(|sql| first_id(connection, sql));
+    let (max_scattered, max_rising) = (max_scattered?, max_rising?);
+    let max_then = max_rising.unwrap_or_default().max(from.transfers.max);
+    let mut ids = Ids::resume(max_then, max_scattered.unwrap_or_default(), from, state.tuning.lag_events);
+    if let Some(last) = max_rising {
+        let first = first_id(connection, "SELECT id FROM transfer_runs ORDER BY id LIMIT 1")?;
+        ids.widen_runs(first.unwrap_or_default(), last);
+    }
+    let mut runs = Runs::resume(from.transfers);
+    let mut cut = Cut::default();
     let mut statement = connection.prepare(
         "SELECT timestamp, id FROM events WHERE timestamp > ? AND id IS NOT NULL ORDER BY timestamp",
     )?;
-    let mut rows = statement.query([from])?;
-    let mut done = Vec::new();
+    let mut rows = statement.query([from.transfers.at])?;
     while let Some(row) = rows.next()? {
         let (at, id) = (read_timestamp(row, 0)?, TransferId(read_id_or_zero(row, 1)?));
-        runs.push(id, at, &mut done);
-        ids.insert(id, at);
+        let scattered = runs.push(id, at, &mut cut);
+        ids.replay(id, at, scattered);
     }
+    // Finished runs are on disk: each is written with the commit that finishes it.
+    let mut gathered = cut.scattered;
+    let mut statement = connection.prepare("SELECT id FROM burnt WHERE n > ?")?;
+    let mut rows = statement.query([from.burnt.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let id = TransferId(read_id_or_zero(row, 0)?);
+        ids.burn(id);
+        gathered.push((id, Timestamp::ZERO));
+    }
+    let burnt: i64 = connection.query_row("SELECT coalesce(max(n), 0) FROM burnt", [], |row| row.get(0))?;
     drop(rows);
     drop(statement);
-    state.runs = runs;
-    state.ids = ids;
-    Ok(())
+    ids.replayed(gathered.len());
+    (state.burnt_total, state.runs, state.ids) = (burnt.unsigned_abs(), runs, ids);
+    Ok(gathered)
+}
+
+fn first_id(connection: &Connection, sql: &str) -> Result<Option<TransferId>, ReadError> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    rows.next()?.map(|row| read_id_or_zero(row, 0).map(TransferId)).transpose()
 }
 
 fn load_expiring(state: &mut State) -> Result<(), ReadError> {

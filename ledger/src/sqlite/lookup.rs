@@ -58,14 +58,47 @@ impl Lookup {
     }
 
     /// The time of the transfer with this id; 0 if the id is burnt.
-    pub(super) fn transfer_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
-        let key = id.0.to_be_bytes();
+    pub(super) fn transfer_time(
+        &self,
+        id: TransferId,
+        in_runs: bool,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        match self.scattered_time(id)? {
+            None if in_runs => self.rising_time(id),
+            found => Ok(found),
+        }
+    }
+
+    /// [`Lookup::transfer_time`] for ids that are indexed one by one.
+    pub(super) fn scattered_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
         let mut statement =
             self.connection.prepare_cached("SELECT timestamp FROM transfer_ids WHERE id = ?")?;
-        let mut rows = statement.query([key])?;
-        if let Some(row) = rows.next()? {
-            return Ok(Some(read_timestamp(row, 0)?));
+        let mut rows = statement.query([id.0.to_be_bytes()])?;
+        rows.next()?.map(|row| read_timestamp(row, 0)).transpose()
+    }
+
+    /// [`Lookup::scattered_time`] of many ids, best in order, under one lock of the file.
+    pub(super) fn scattered_times(
+        &self,
+        ids: &[TransferId],
+        mut found: impl FnMut(TransferId, Option<Timestamp>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let _moment = self.connection.unchecked_transaction()?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT timestamp FROM transfer_ids WHERE id = ?")?;
+        for id in ids {
+            statement.raw_bind_parameter(1, id.0.to_be_bytes())?;
+            let mut rows = statement.raw_query();
+            let at = rows.next()?.map(|row| read_timestamp(row, 0)).transpose()?;
+            drop(rows);
+            found(*id, at)?;
         }
+        Ok(())
+    }
+
+    /// [`Lookup::transfer_time`] for ids in runs.
+    pub(super) fn rising_time(&self, id: TransferId) -> Result<Option<Timestamp>, ReadError> {
+        let key = id.0.to_be_bytes();
         let mut statement = self.connection.prepare_cached(
             "SELECT first, last, last_id FROM transfer_runs WHERE id <= ? ORDER BY id DESC LIMIT 1",
         )?;

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use super::changes::chain;
 use super::disk::{Commit, Disk};
 use super::error::OpenError;
+use super::ids::{IndexedTo, Point};
 use super::load;
 use super::lock::Ownership;
 use super::lookup::Lookup;
 use super::schema::{self, AppSchema};
-use super::state::State;
+use super::state::{State, Tuning};
 use crate::{CommitSeq, Last, Timestamp};
 
 /// How a file is opened.
@@ -25,13 +26,16 @@ pub struct Options {
     /// How many of the newest events memory holds (about 300 bytes each), so that repeats and second phases of
     /// recent transfers need no disk.
     pub recent_events: usize,
+    /// How many events balances on disk may lag, twice at most; the index of ids up to four times more. Opening reads
+    /// them again: smaller opens faster, larger writes less.
+    pub lag_events: usize,
     /// Pages of the file that the writing connection holds, in KiB.
     pub cache_kib: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { create: true, app: None, recent_events: 1 << 17, cache_kib: 64 * 1024 }
+        Self { create: true, app: None, recent_events: 1 << 17, lag_events: 1 << 17, cache_kib: 64 * 1024 }
     }
 }
 
@@ -42,7 +46,7 @@ pub(super) struct LastCommit {
     pub(super) hash: [u8; 32],
     pub(super) last: Last,
     pub(super) balances_from: Timestamp,
-    pub(super) ids_from: Timestamp,
+    pub(super) indexed: IndexedTo,
 }
 
 /// Opens a ledger's file for writing, or creates it.
@@ -58,10 +62,11 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     let mut connection = connect(path, &options)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let last = last_commit(&connection)?;
+    let tuning = Tuning { recent_events: options.recent_events, lag_events: options.lag_events };
     let lookup = Lookup::open(path)?;
-    let state = load::state(lookup, &last, options.recent_events)?;
+    let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
-    Ok((state, Disk::new(connection, PathBuf::from(path), commit, ownership)))
+    Ok((state, Disk::new(connection, PathBuf::from(path), commit, ids, ownership)))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
@@ -99,6 +104,7 @@ fn prepare_schema(connection: &mut Connection, app: Option<&AppSchema>) -> Resul
         schema::create(&tx, app)?;
     } else {
         schema::migrate(&tx, app)?;
+        schema::check_objects(&tx)?;
     }
     Ok(tx.commit()?)
 }
@@ -106,8 +112,8 @@ fn prepare_schema(connection: &mut Connection, app: Option<&AppSchema>) -> Resul
 /// Reads the last commit and checks that it follows the one before.
 pub(super) fn last_commit(connection: &Connection) -> Result<LastCommit, OpenError> {
     let mut statement = connection.prepare(
-        "SELECT seq, hash, content, app, last_account, last_transfer, last_expiry, balances_from, ids_from,
-            coalesce((SELECT p.hash FROM commits p WHERE p.seq = c.seq - 1), zeroblob(32))
+        "SELECT seq, hash, content, app, last_account, last_transfer, last_expiry, balances_from, ids_from, ids_max,
+            burnt_from, coalesce((SELECT p.hash FROM commits p WHERE p.seq = c.seq - 1), zeroblob(32))
         FROM commits c ORDER BY seq DESC LIMIT 1",
     )?;
     let found = statement
@@ -117,13 +123,13 @@ pub(super) fn last_commit(connection: &Connection) -> Result<LastCommit, OpenErr
                 hash: row.get(1)?,
                 last: Last { account: row.get(4)?, transfer: row.get(5)?, expiry: row.get(6)? },
                 balances_from: row.get(7)?,
-                ids_from: row.get(8)?,
+                indexed: read_indexed(row, 8)?,
             };
             Ok((
                 last,
                 row.get::<_, [u8; 32]>(2)?,
                 row.get::<_, Option<[u8; 32]>>(3)?,
-                row.get::<_, [u8; 32]>(9)?,
+                row.get::<_, [u8; 32]>(11)?,
             ))
         })
         .optional()?;
@@ -135,4 +141,10 @@ pub(super) fn last_commit(connection: &Connection) -> Result<LastCommit, OpenErr
         )));
     }
     Ok(last)
+}
+
+/// The columns ids_from, ids_max and burnt_from.
+pub(super) fn read_indexed(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<IndexedTo> {
+    let transfers = Point { at: row.get(column)?, max: row.get(column + 1)? };
+    Ok(IndexedTo { transfers, burnt: row.get::<_, u32>(column + 2)?.into() })
 }

@@ -1,6 +1,9 @@
 //! The tables and views of the file, its version, and how older versions are brought up.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Transaction};
+use sha2::{Digest, Sha256};
 
 use super::error::OpenError;
 
@@ -16,6 +19,9 @@ pub(super) const FLAG_EXPIRED: u32 = 1 << 16;
 pub(super) const FLAG_DEBIT_CLOSED: u32 = 1 << 17;
 /// Bit of `events.flags`: the credit account is closed after the event.
 pub(super) const FLAG_CREDIT_CLOSED: u32 = 1 << 18;
+
+/// Tables, indexes and views that every file has.
+const OBJECTS_MIN: usize = 17;
 
 /// An application's own tables in the same file.
 ///
@@ -103,13 +109,14 @@ CREATE INDEX pendings_expiring ON pendings(expires_at) WHERE status = 1 AND expi
 CREATE TABLE burnt(n INTEGER PRIMARY KEY, id BLOB NOT NULL) STRICT;
 
 -- Where a transfer's id is. Transfers whose id was above all earlier ones form runs, rising in id and timestamp;
--- the rest, and burnt ids (timestamp 0), are here one by one.
+-- the rest, and burnt ids (timestamp 0), are in transfer_ids one by one. Both lag: transfers after ids_from and burnt
+-- ids after burnt_from (of the last commit) may be missing.
 CREATE TABLE transfer_runs(
     id BLOB PRIMARY KEY, first INTEGER NOT NULL, last_id BLOB NOT NULL, last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE transfer_ids(id BLOB PRIMARY KEY, timestamp INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
--- The chain. content: SHA-256 of the commit's rows; app: of the application's bytes.
+-- The chain, and how far the rest lags; ids_max: the highest id up to ids_from. content: SHA-256 of the commit's rows; app: of the application's bytes.
 CREATE TABLE commits(
     seq INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,
@@ -122,12 +129,14 @@ CREATE TABLE commits(
     last_transfer INTEGER NOT NULL,
     last_expiry INTEGER NOT NULL,
     balances_from INTEGER NOT NULL,
-    ids_from INTEGER NOT NULL
+    ids_from INTEGER NOT NULL,
+    ids_max BLOB NOT NULL,
+    burnt_from INTEGER NOT NULL
 ) STRICT;
 
--- Names are for people and exports; the ledger itself only knows ids.
+-- Names are for people and exports; the ledger itself only knows ids. digest: of the row, to notice damage.
 CREATE TABLE account_names(
-    account BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, currency TEXT
+    account BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, currency TEXT, digest BLOB
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -175,15 +184,21 @@ SELECT seq, lower(hex(hash)) AS hash, lower(hex(content)) AS content, lower(hex(
 FROM commits;
 ";
 
+/// The views of the ledger, with the application's column.
+fn views(app: Option<&AppSchema>) -> String {
+    let payment = app.map_or("", |app| app.payment);
+    VIEWS.replace("{payment}", if payment.is_empty() { "NULL" } else { payment })
+}
+
 /// Creates everything in an empty file.
 pub(super) fn create(tx: &Transaction<'_>, app: Option<&AppSchema>) -> rusqlite::Result<()> {
     tx.execute_batch(TABLES)?;
-    let payment = app.map_or("", |app| app.payment);
-    tx.execute_batch(&VIEWS.replace("{payment}", if payment.is_empty() { "NULL" } else { payment }))?;
+    tx.execute_batch(&views(app))?;
     if let Some(app) = app {
         tx.execute_batch(app.create)?;
         write_app(tx, app)?;
     }
+    write_objects(tx)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", FORMAT_VERSION)
 }
@@ -225,25 +240,78 @@ pub(super) fn migrate(tx: &Transaction<'_>, app: Option<&AppSchema>) -> Result<(
     // Format 1 is the first: steps of the ledger's own tables will stand here, oldest first.
     let Some(app) = app else { return Ok(()) };
     let name: Option<String> = read_meta(tx, "app_name")?;
-    let Some(name) = name else {
-        tx.execute_batch(app.create)?;
-        return Ok(write_app(tx, app)?);
-    };
-    if name != app.name {
-        return Err(OpenError::OtherApplication { found: name, expected: app.name.into() });
+    match name {
+        None => tx.execute_batch(app.create)?,
+        Some(name) if name != app.name => {
+            return Err(OpenError::OtherApplication { found: name, expected: app.name.into() });
+        }
+        Some(_) => {
+            let found: Option<u32> = read_meta(tx, "app_version")?;
+            let found = found.ok_or_else(|| OpenError::Damaged("meta: no app_version".into()))?;
+            if found == app.version {
+                return Ok(());
+            }
+            if found > app.version {
+                let what = format!("schema of {}", app.name);
+                return Err(OpenError::Newer {
+                    what,
+                    found: i64::from(found),
+                    known: i64::from(app.version),
+                });
+            }
+            for step in
+                app.migrations.iter().take((app.version - 1) as usize).skip(found.saturating_sub(1) as usize)
+            {
+                tx.execute_batch(step)?;
+            }
+        }
     }
-    let found: u32 =
-        read_meta(tx, "app_version")?.ok_or_else(|| OpenError::Damaged("meta: no app_version".into()))?;
-    if found > app.version {
-        let what = format!("schema of {}", app.name);
-        return Err(OpenError::Newer { what, found: i64::from(found), known: i64::from(app.version) });
+    tx.execute_batch("DROP VIEW v_accounts; DROP VIEW v_transfers; DROP VIEW v_commits")?;
+    tx.execute_batch(&views(Some(app)))?;
+    write_app(tx, app)?;
+    Ok(write_objects(tx)?)
+}
+
+/// What each table, index and view is, as SQL: SQLite works with what the file says of them.
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, [u8; 32]>> {
+    let mut statement = connection.prepare("SELECT type || ' ' || name, sql FROM sqlite_schema")?;
+    let rows = statement.query_map([], |row| {
+        let sql: Option<String> = row.get(1)?; // NULL: an index that SQLite made by itself.
+        Ok((row.get(0)?, Sha256::digest(sql.unwrap_or_default()).into()))
+    })?;
+    rows.collect()
+}
+
+/// Remembers all that there is now, the application's too, for [`check_objects`].
+fn write_objects(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut put = tx.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES ('schema: ' || ?, ?)")?;
+    for (name, digest) in objects(tx)? {
+        put.execute((name, digest))?;
     }
-    for step in
-        app.migrations.iter().skip(found.saturating_sub(1) as usize).take((app.version - found) as usize)
-    {
-        tx.execute_batch(step)?;
+    Ok(())
+}
+
+/// Every table, index and view must be as it was created.
+pub(super) fn check_objects(connection: &Connection) -> Result<(), OpenError> {
+    let found = objects(connection)?;
+    let mut statement =
+        connection.prepare("SELECT substr(key, 9), value FROM meta WHERE key LIKE 'schema: %'")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (name, digest): (String, [u8; 32]) = (row.get(0)?, row.get(1)?);
+        match found.get(&name) {
+            Some(now) if *now == digest => count += 1,
+            Some(_) => return Err(OpenError::Damaged(format!("the {name} is not as it was created"))),
+            None => return Err(OpenError::Damaged(format!("the {name} is missing"))),
+        }
     }
-    Ok(write_app(tx, app)?)
+    // What an application adds later is its own affair; what is known here stays known.
+    if count < OBJECTS_MIN {
+        Err(OpenError::Damaged("meta: the list of tables is not complete".into()))
+    } else {
+        Ok(())
+    }
 }
 
 fn read_meta<T: rusqlite::types::FromSql>(tx: &Transaction<'_>, key: &str) -> rusqlite::Result<Option<T>> {

@@ -58,6 +58,13 @@ enum Undo {
     Burn(UndoId),
 }
 
+/// What of [`Options`](super::Options) the state needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tuning {
+    pub(super) recent_events: usize,
+    pub(super) lag_events: usize,
+}
+
 /// A place to roll back to.
 #[derive(Clone, Copy, Debug)]
 pub struct Savepoint {
@@ -87,11 +94,13 @@ pub struct State {
     resolved: IdMap<u64, (Phase, CommitSeq)>,
     pub(super) last: Last,
     pub(super) lookup: Lookup,
+    /// Burnt ids in all commits that were taken.
+    pub(super) burnt_total: u64,
     recent: VecDeque<Recent>,
     recent_events: usize,
     /// Commits in `recent` with late events.
     recent_late: usize,
-    recent_events_max: usize,
+    pub(super) tuning: Tuning,
     next_seq: CommitSeq,
     durable: CommitSeq,
     // What the next commit will hold.
@@ -105,7 +114,7 @@ pub struct State {
 }
 
 impl State {
-    pub(super) fn new(lookup: Lookup, durable: CommitSeq, last: Last, recent_events_max: usize) -> Self {
+    pub(super) fn new(lookup: Lookup, durable: CommitSeq, last: Last, tuning: Tuning) -> Self {
         Self {
             accounts: Vec::new(),
             by_id: IdMap::default(),
@@ -116,10 +125,11 @@ impl State {
             resolved: IdMap::default(),
             last,
             lookup,
+            burnt_total: 0,
             recent: VecDeque::new(),
             recent_events: 0,
             recent_late: 0,
-            recent_events_max,
+            tuning,
             next_seq: CommitSeq(durable.0 + 1),
             durable,
             new_accounts: Vec::new(),
@@ -147,6 +157,7 @@ impl State {
         let accounts = std::mem::take(&mut self.new_accounts);
         let first_account = self.accounts.len() - accounts.len();
         let late = std::mem::take(&mut self.late);
+        self.burnt_total += burnt.len() as u64;
         let last_event = self.last_event();
         let balances = if late.is_empty() {
             self.sweep.take(&self.accounts, entries.len(), last_event)
@@ -157,7 +168,7 @@ impl State {
             seq,
             first_account: Slot::at(first_account),
             content: Content::of(&accounts, &entries, &burnt),
-            ids: IdChanges::collect(&mut self.runs, &entries, &burnt),
+            ids: IdChanges::collect((&mut self.ids, &mut self.runs), seq, &entries, &burnt, self.burnt_total),
             accounts,
             late,
             burnt,
@@ -168,7 +179,6 @@ impl State {
             entries,
         };
         self.remember(&changes);
-        self.ids.rotate(seq, self.durable);
         changes
     }
 
@@ -238,7 +248,8 @@ impl State {
         assert!(seq >= self.durable, "the log only grows");
         assert!(seq < self.next_seq, "commit {seq} was never taken");
         self.durable = seq;
-        while self.recent_events > self.recent_events_max {
+        self.ids.handle_durable(seq);
+        while self.recent_events > self.tuning.recent_events {
             match self.recent.pop_front_if(|recent| recent.seq <= seq) {
                 Some(recent) => self.forget(&recent),
                 None => break,
@@ -260,7 +271,7 @@ impl State {
             has_late: !changes.late.is_empty(),
             first,
             last,
-            ids_from: changes.ids.from,
+            ids_from: changes.ids.indexed.transfers.at,
         });
     }
 
@@ -305,7 +316,7 @@ impl State {
         let at = match self.ids.find(id) {
             Found::Free => return Ok(Known::No),
             Found::At(at) => at,
-            Found::AskDisk => match self.lookup.transfer_time(id)? {
+            Found::AskDisk => match self.lookup.transfer_time(id, self.ids.may_be_in_run(id))? {
                 None => return Ok(Known::No),
                 Some(at) => at,
             },
@@ -402,6 +413,20 @@ impl Store for State {
 
     fn last(&self) -> Last {
         self.last
+    }
+
+    fn prefetch(&mut self, batch: &[Transfer]) -> Result<(), ReadError> {
+        let ids = batch.iter().flat_map(|transfer| [transfer.id, transfer.pending_id]);
+        let unknown = self.ids.unknown(ids);
+        if unknown.len() < 2 {
+            return Ok(()); // One can be asked when it is wanted.
+        }
+        let (lookup, ids) = (&self.lookup, &mut self.ids);
+        lookup.scattered_times(&unknown, |id, at| {
+            let in_run = at.is_none() && ids.may_be_in_run(id);
+            ids.fetched(id, if in_run { lookup.rising_time(id)? } else { at });
+            Ok(())
+        })
     }
 
     fn find_account(&mut self, id: AccountId) -> Result<Option<Slot>, ReadError> {

@@ -8,7 +8,9 @@ use thiserror::Error;
 use super::changes::Written;
 use super::disk::{self, Commit, Disk};
 use super::error::{CommitError, ReadError};
+use super::ids::IdWriter;
 use super::state::State;
+use super::verify::name_digest;
 use crate::clock::Clock;
 use crate::{
     Account, AccountId, CreateAccountResult, CreateTransferResult, Known, Phase, Store, Timestamp, Transfer,
@@ -113,9 +115,10 @@ impl<'a> Tx<'a> {
         name: &str,
         currency: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO account_names(account, name, currency) VALUES (?1, ?2, ?3)
-            ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3";
-        self.sql.prepare_cached(sql)?.execute(params![id, name, currency]).map(|_| ())
+        let digest = name_digest(id.0, name, currency);
+        let sql = "INSERT INTO account_names(account, name, currency, digest) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3, digest = ?4";
+        self.sql.prepare_cached(sql)?.execute(params![id, name, currency, digest]).map(|_| ())
     }
 
     /// Adds bytes that stand for the application's rows: their hash enters the commit chain.
@@ -187,7 +190,7 @@ impl Disk {
     ) -> Result<(R, Commit), TransactionError<E>> {
         assert!(!state.is_changed(), "changes before the transaction are committed first");
         let last = self.begin()?;
-        match run(&mut self.connection, &last, state, clock, work)? {
+        match run((&mut self.connection, &mut self.ids), &last, state, clock, work)? {
             Ended::Committed(result, commit, rows) => {
                 self.committed(commit, rows)?;
                 Ok((result, commit))
@@ -212,7 +215,7 @@ enum Ended<R, E> {
 }
 
 fn run<R, E>(
-    connection: &mut Connection,
+    (connection, ids): (&mut Connection, &mut IdWriter),
     last: &Commit,
     state: &mut State,
     clock: &dyn Clock,
@@ -229,7 +232,7 @@ fn run<R, E>(
     if let (Ok(Ok(_)), false) = (&done, lost) {
         state.release(savepoint);
         let changes = state.take_changes();
-        let commit = disk::finish(&sql, last, &changes, &app).map_err(CommitError::Unknown)?;
+        let commit = disk::finish(&sql, last, &changes, ids, &app).map_err(CommitError::Unknown)?;
         sql.commit().map_err(CommitError::Unknown)?;
         let Ok(Ok(result)) = done else { unreachable!("matched above") };
         return Ok(Ended::Committed(result, commit, changes.len()));

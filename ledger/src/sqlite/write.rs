@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::changes::{BalanceRow, Changes};
 use super::entry::{Entry, Slot};
-use super::ids::Run;
+use super::ids::{IdWriter, Run};
 use super::number::Number;
 use super::rows::{Binder, Table, insert_rows};
 use crate::{Account, EventKind, Phase, Timestamp, TransferId};
@@ -43,7 +43,11 @@ pub(super) struct Rows<'a> {
 }
 
 /// Everything but the row in `commits`.
-pub(super) fn write_changes(connection: &Connection, changes: &Changes) -> rusqlite::Result<()> {
+pub(super) fn write_changes(
+    connection: &Connection,
+    changes: &Changes,
+    ids: &mut IdWriter,
+) -> rusqlite::Result<()> {
     let written = changes.written;
     let rows = Rows {
         first_account: changes.first_account.plus(written.accounts),
@@ -53,8 +57,9 @@ pub(super) fn write_changes(connection: &Connection, changes: &Changes) -> rusql
     };
     write_rows(connection, &rows)?;
     write_late(connection, changes)?;
-    insert_rows(connection, &RUNS, &changes.ids.runs, bind_run)?;
-    insert_rows(connection, &IDS, &changes.ids.scattered, bind_id)?;
+    insert_rows(connection, &RUNS, &changes.ids.cut.runs, bind_run)?;
+    insert_rows(connection, &IDS, ids.next(&changes.ids), bind_id)?;
+    ids.gather(&changes.ids);
     write_balances(connection, &changes.balances)
 }
 

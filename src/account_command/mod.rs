@@ -1,6 +1,9 @@
 //! `hundi account`: what a bank's operator does with customers' accounts.
 
+mod show;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use hundi_protocol::{
@@ -14,7 +17,8 @@ use crate::console;
 use crate::failure::{Exit, Failure};
 use crate::network_args::NetworkArgs;
 use crate::operator::{Operator, block_on};
-use crate::orders::{format_amount, minor_digits, parse_amount};
+use crate::orders::{format_amount, parse_amount};
+use show::{Accounts, InDoubt, Row, say};
 
 /// How many accounts are asked for at a time.
 const PAGE: u32 = 500;
@@ -173,7 +177,7 @@ fn done(result: AdminResult, account: &AccountRef) -> Result<(), Failure> {
     match result {
         AdminResult::Done => Ok(()),
         AdminResult::Refused(why) => Err(Failure::new(Exit::No, format_args!("{account}: {why}"))),
-        other => Err(Failure::outside(format_args!("bank {} gave an odd answer: {other:?}", account.bank))),
+        other => Err(odd_answer(&account.bank, &other)),
     }
 }
 
@@ -209,7 +213,7 @@ async fn view(operator: &mut Operator, account: &AccountRef) -> Result<AccountVi
             view.ok_or_else(|| Failure::outside(format_args!("bank {} sent no balances", account.bank)))
         }
         AdminResult::Refused(why) => Err(Failure::new(Exit::No, format_args!("{account}: {why}"))),
-        other => Err(Failure::outside(format_args!("bank {} gave an odd answer: {other:?}", account.bank))),
+        other => Err(odd_answer(&account.bank, &other)),
     }
 }
 
@@ -232,71 +236,28 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
             AdminResult::Accounts(page) if page.is_empty() => break,
             AdminResult::Accounts(page) => views.extend(page),
             other => {
-                return Err(Failure::outside(format_args!(
-                    "bank {} gave an odd answer: {other:?}",
-                    args.bank
-                )));
+                return Err(odd_answer(&args.bank, &other));
             }
         }
     }
+    let in_doubt = match operator.ask(AdminAction::InFlight).await? {
+        AdminResult::InFlight { payments, oldest_ms } => InDoubt { payments, oldest_ms },
+        other => return Err(odd_answer(&args.bank, &other)),
+    };
     if args.common.json {
-        #[derive(Serialize)]
-        struct Accounts {
-            accounts: Vec<Row>,
-        }
-        return console::json(&Accounts { accounts: views.iter().map(Row::of).collect() });
+        return console::json(&Accounts { accounts: views.iter().map(Row::of).collect(), in_doubt });
     }
     say(&views);
+    if in_doubt.payments > 0 {
+        let InDoubt { payments, oldest_ms } = in_doubt;
+        let age = Duration::from_millis(oldest_ms).as_secs();
+        console::say(format_args!(
+            "{payments} payments wait for another bank's word, the oldest for {age} s"
+        ));
+    }
     Ok(())
 }
 
-/// One account as JSON: amounts in minor units, as strings.
-#[derive(Serialize)]
-struct Row {
-    account: String,
-    currency: String,
-    minor_digits: Option<usize>,
-    debits_pending: String,
-    debits_posted: String,
-    credits_pending: String,
-    credits_posted: String,
-    closed: bool,
-}
-
-impl Row {
-    fn of(view: &AccountView) -> Self {
-        Self {
-            account: view.account.to_string(),
-            currency: view.currency.to_string(),
-            minor_digits: minor_digits(view.currency),
-            debits_pending: view.debits_pending.to_string(),
-            debits_posted: view.debits_posted.to_string(),
-            credits_pending: view.credits_pending.to_string(),
-            credits_posted: view.credits_posted.to_string(),
-            closed: view.closed,
-        }
-    }
-}
-
-fn say(views: &[AccountView]) {
-    let head = ["account", "balance", "held", "announced", ""];
-    console::say(
-        format_args!("{:<24} {:>22} {:>18} {:>18} {}", head[0], head[1], head[2], head[3], head[4])
-            .to_string()
-            .trim_end(),
-    );
-    for view in views {
-        let money = |amount| format_amount(amount, view.currency);
-        // The ledger never lets a customer's debits pass its credits.
-        let balance = hundi_protocol::Minor(view.credits_posted.0.saturating_sub(view.debits_posted.0));
-        let state = if view.closed { "closed" } else { "" };
-        let line = format!(
-            "{:<24} {:>22} {:>18} {:>18} {state}",
-            view.account.as_str(),
-            money(balance),
-            money(view.debits_pending),
-            money(view.credits_pending)
-        );
-        console::say(line.trim_end());
-    }
+fn odd_answer(bank: &BankName, answer: &AdminResult) -> Failure {
+    Failure::outside(format_args!("bank {bank} gave an odd answer: {answer:?}"))
 }

@@ -1,0 +1,178 @@
+//! The demo from outside: its JSON, its exit code, what it leaves behind.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{hundi, run, run_json, stderr, terminate, wait_until};
+use serde_json::Value;
+
+/// The keys of an object, sorted.
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn the_demo_kills_recovers_and_accounts_for_everything() {
+    for commit_order in ["payer-last", "parallel"] {
+        let report = run_json(&[
+            "demo",
+            "--payments",
+            "3000",
+            "--commit-order",
+            commit_order,
+            "--seed",
+            "7",
+            "--json",
+        ]);
+        check_shape(&report);
+        assert_eq!(report["payments"], 3000);
+        assert_eq!(
+            (&report["committed"], &report["aborted"], &report["unknown"]),
+            (&2910.into(), &90.into(), &0.into())
+        );
+        for reason in ["account_closed", "bad_signature", "expired", "insufficient_funds", "unknown_account"]
+        {
+            assert_eq!(report["refusals"][reason], 18, "{reason} with {commit_order}: {report}");
+        }
+        let roles: Vec<&str> =
+            report["kills"].as_array().unwrap().iter().map(|kill| kill["role"].as_str().unwrap()).collect();
+        assert_eq!(roles, ["bank", "coordinator"]);
+    }
+}
+
+fn check_shape(report: &Value) {
+    assert_eq!(
+        keys(report),
+        [
+            "aborted",
+            "audit",
+            "banks",
+            "committed",
+            "committed_amount_minor",
+            "coordinators",
+            "currency",
+            "kills",
+            "latency_ms",
+            "payments",
+            "payments_per_second",
+            "refusals",
+            "seconds",
+            "unknown",
+        ]
+    );
+    assert_eq!(keys(&report["kills"][0]), ["back_after_ms", "node", "role"]);
+    assert_eq!(keys(&report["latency_ms"]), ["max", "p50", "p99"]);
+    let audit = &report["audit"];
+    assert_eq!(
+        keys(audit),
+        [
+            "acknowledged_lost",
+            "books_balanced",
+            "certificates_checked",
+            "chain_ok",
+            "clearing_sum_minor",
+            "double_votes",
+            "executed_twice",
+            "in_flight",
+            "legs_unmatched",
+            "ok",
+        ]
+    );
+    assert!(report["committed_amount_minor"].is_string() && audit["clearing_sum_minor"] == "0");
+    assert!(audit["ok"] == true && audit["books_balanced"] == true && audit["chain_ok"] == true);
+    for none in ["in_flight", "legs_unmatched", "double_votes", "acknowledged_lost", "executed_twice"] {
+        assert_eq!(audit[none], 0, "{none}");
+    }
+    assert!(audit["certificates_checked"].as_u64() >= report["payments"].as_u64());
+}
+
+#[test]
+fn what_is_kept_can_be_audited_again_and_tampering_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net");
+    let net = net.to_str().unwrap();
+    run_json(&["demo", "--payments", "200", "--chaos", "none", "--dir", net, "--json"]);
+    let again = run_json(&["audit", "--dir", net, "--json"]);
+    assert_eq!((&again["ok"], again["banks"].as_array().unwrap().len()), (&true.into(), 3));
+
+    // A second demo does not write over it.
+    let output = run(&["demo", "--payments", "1", "--dir", net]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+
+    // One unit more on a customer's account, by hand.
+    let file = format!("{net}/bank-alpha/bank.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let changed = connection.execute(
+        "UPDATE events SET after_credit_credits_posted = after_credit_credits_posted + 1
+         WHERE timestamp = (SELECT max(timestamp) FROM events WHERE after_credit_credits_posted > 0)",
+        [],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(connection);
+    let output = run(&["audit", "--dir", net, "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("bank alpha"), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+
+    std::fs::remove_file(&file).unwrap();
+    let output = run(&["audit", "--dir", net]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("bank.db does not exist"), "{}", stderr(&output));
+}
+
+/// A byte that no longer is what it was is noticed, or it was one that nobody reads (free space of a page).
+#[test]
+fn bytes_flipped_in_a_data_file_are_noticed_or_do_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net");
+    let net = net.to_str().unwrap();
+    run_json(&["demo", "--payments", "300", "--chaos", "none", "--dir", net, "--json"]);
+    let before = run_json(&["audit", "--dir", net, "--json"]);
+    let file = format!("{net}/bank-beta/bank.db");
+    let wal = std::fs::metadata(format!("{file}-wal")).map_or(0, |meta| meta.len());
+    assert_eq!(wal, 0, "a bank that stopped has its whole book in one file");
+    let sound = std::fs::read(&file).unwrap();
+    let mut noticed = 0;
+    for n in 0..40 {
+        let place = (sound.len() / 41) * (n + 1) + n * 7;
+        let mut flipped = sound.clone();
+        flipped[place] ^= 1 << (n % 8);
+        std::fs::write(&file, &flipped).unwrap();
+        let output = run(&["audit", "--dir", net, "--json"]);
+        match output.status.code() {
+            Some(0) => {
+                let after: Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(after, before, "byte {place} changed the books unnoticed");
+            }
+            Some(1 | 3) => {
+                noticed += 1;
+                assert_eq!(stderr(&output).lines().count(), 1, "byte {place}: {}", stderr(&output));
+            }
+            other => panic!("byte {place}: exit code {other:?}: {}", stderr(&output)),
+        }
+    }
+    assert!(noticed >= 20, "{noticed} of 40 flipped bytes were noticed");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_no_process_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net");
+    let demo = hundi()
+        .args(["demo", "--payments", "200000", "--dir"])
+        .arg(&net)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the nodes run", || net.join("coordinator-c2/log.txt").exists());
+    let before = Instant::now();
+    assert_eq!(terminate(demo), Some(130));
+    assert!(before.elapsed() < Duration::from_secs(20));
+    // A node that still ran would hold its lock, and the audit would say so.
+    let output = run(&["audit", "--dir", net.to_str().unwrap()]);
+    assert!(!stderr(&output).contains("in use"), "{}", stderr(&output));
+}
