@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use hundi_checker::run::{
-    ConfigReport, MutantReport, Progress, Violation, configuration_names, configurations, mutant, mutants, run_config,
-    run_mutant, story,
+    ConfigReport, MutantReport, Progress, Violation, configuration_names, configurations, mutant, mutants,
+    run_config, run_mutant, story,
 };
 use hundi_checker::world::{Arena, Bug};
 use indicatif::ProgressBar;
@@ -63,8 +63,12 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
     }
     match (fine, &args.mutant) {
         (true, _) => Ok(()),
-        (false, None) => Err(Failure::new(Exit::No, "not proved: see what is broken, not seen or unfinished above")),
-        (false, Some(_)) => Err(Failure::new(Exit::No, "a deliberate bug was not found: the checker is blind to it")),
+        (false, None) => {
+            Err(Failure::new(Exit::No, "not proved: see what is broken, not seen or unfinished above"))
+        }
+        (false, Some(_)) => {
+            Err(Failure::new(Exit::No, "a deliberate bug was not found: the checker is blind to it"))
+        }
     }
 }
 
@@ -88,7 +92,8 @@ fn check_configs(args: &CheckArgs, report: &mut Report) -> Result<bool, Failure>
     let mut fine = true;
     for scenario in scenarios {
         let watch = Watch::new(scenario.name);
-        let (searched, arena) = run_config(scenario, Bug::default(), threads, |progress| watch.show(progress));
+        let (searched, arena) =
+            run_config(scenario, Bug::default(), threads, |progress| watch.show(progress));
         watch.done();
         fine &= searched.is_proved();
         if !args.json {

@@ -82,7 +82,9 @@ pub(crate) fn counter(what: &'static str) -> ProgressBar {
     }
     let bar = ProgressBar::new_spinner().with_message(what);
     bar.enable_steady_tick(Duration::from_millis(200));
-    match ProgressStyle::with_template("{msg:>12} {spinner} {human_pos} states, {prefix} steps deep, {elapsed}") {
+    match ProgressStyle::with_template(
+        "{msg:>12} {spinner} {human_pos} states, {prefix} steps deep, {elapsed}",
+    ) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

@@ -4,7 +4,7 @@ use hundi_bank_node::AccountRequest;
 use hundi_coordinator::CommitOrder;
 use hundi_protocol::{AccountName, Minor, Reason};
 
-use crate::world::{Chore, Crashes, LATER, NEVER, Scenario, Witness};
+use crate::world::{Chore, Crashes, LATER, Scenario, Witness};
 
 const LAST: CommitOrder = CommitOrder::PayerLast;
 const PARALLEL: CommitOrder = CommitOrder::Parallel;
@@ -29,8 +29,7 @@ fn three_banks(name: &'static str, about: &'static str) -> Scenario {
 }
 
 /// Everything a payment may come to.
-const BOTH_ENDS: &[Witness] =
-    &[Witness::Commit, Witness::Abort, Witness::ToldCommit, Witness::ToldAbort];
+const BOTH_ENDS: &[Witness] = &[Witness::Commit, Witness::Abort, Witness::ToldCommit, Witness::ToldAbort];
 
 /// Every configuration, the small ones first.
 pub fn all() -> Vec<(Set, Scenario)> {
@@ -76,12 +75,15 @@ pub fn all() -> Vec<(Set, Scenario)> {
         ),
         (
             Set::Ci,
-            three_banks("anyone-liar", "one payment to two banks; any number of coordinators, however faulty")
-                .who_lies()
-                .any_coordinators()
-                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
-                .crashes(any)
-                .shows(BOTH_ENDS),
+            three_banks(
+                "anyone-liar",
+                "one payment to two banks; any number of coordinators, however faulty",
+            )
+            .who_lies()
+            .any_coordinators()
+            .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
+            .crashes(any)
+            .shows(BOTH_ENDS),
         ),
         (
             Set::Ci,
@@ -166,21 +168,30 @@ pub fn all() -> Vec<(Set, Scenario)> {
         ),
         (
             Set::Ci,
-            two_banks("accounts", "one payment of all the money; accounts are opened, filled and closed meanwhile")
-                .coordinator("c1", PARALLEL)
-                .order("ann@alpha", &[("bob@beta", 100)])
-                .closes(0, "ann")
-                .closes(1, "bob")
-                .chore(
-                    1,
-                    Chore::Account(AccountRequest::Deposit {
-                        id: hundi_ledger::TransferId(7 << 96),
-                        name: AccountName::new("bob").expect("a name"),
-                        amount: Minor(5),
-                    }),
-                )
-                .crashes(Crashes::AtMost(1))
-                .shows(&[W::Commit, W::Abort, W::Closed, W::ClosingRefused, W::Refusal(Reason::AccountClosed)]),
+            two_banks(
+                "accounts",
+                "one payment of all the money; accounts are opened, filled and closed meanwhile",
+            )
+            .coordinator("c1", PARALLEL)
+            .order("ann@alpha", &[("bob@beta", 100)])
+            .closes(0, "ann")
+            .closes(1, "bob")
+            .chore(
+                1,
+                Chore::Account(AccountRequest::Deposit {
+                    id: hundi_ledger::TransferId(7 << 96),
+                    name: AccountName::new("bob").expect("a name"),
+                    amount: Minor(5),
+                }),
+            )
+            .crashes(Crashes::AtMost(1))
+            .shows(&[
+                W::Commit,
+                W::Abort,
+                W::Closed,
+                W::ClosingRefused,
+                W::Refusal(Reason::AccountClosed),
+            ]),
         ),
         (
             Set::Ci,
@@ -200,6 +211,3 @@ pub fn all() -> Vec<(Set, Scenario)> {
         ),
     ]
 }
-
-/// For later.
-pub const UNUSED: hundi_protocol::UnixMillis = NEVER;

@@ -15,10 +15,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every deliberate bug.
-    pub const ALL: &[Flaw] = &[
-        Flaw::AskPayerEarly,
-        Flaw::AskOnce,
-    ];
+    pub const ALL: &[Flaw] = &[Flaw::AskPayerEarly, Flaw::AskOnce];
 }
 
 /// Which deliberate bugs a courier has.

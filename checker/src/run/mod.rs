@@ -17,7 +17,9 @@ pub fn configurations(name: &str) -> Option<Vec<Scenario>> {
     let all = configs::all();
     match name {
         "full" => Some(all.into_iter().map(|(_, scenario)| scenario).collect()),
-        "ci" => Some(all.into_iter().filter(|(set, _)| *set == Set::Ci).map(|(_, scenario)| scenario).collect()),
+        "ci" => {
+            Some(all.into_iter().filter(|(set, _)| *set == Set::Ci).map(|(_, scenario)| scenario).collect())
+        }
         one => all.into_iter().find(|(_, scenario)| scenario.name == one).map(|(_, scenario)| vec![scenario]),
     }
 }

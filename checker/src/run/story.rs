@@ -26,7 +26,12 @@ fn opening(model: &HundiModel) -> Vec<String> {
         let order = &planned.order;
         let credits: Vec<String> =
             order.legs()[1..].iter().map(|leg| format!("{} to {}", leg.amount, leg.account)).collect();
-        format!("     {}: {} pays {}", scenario.order_name(&order.digest()), order.payer(), credits.join(" and "))
+        format!(
+            "     {}: {} pays {}",
+            scenario.order_name(&order.digest()),
+            order.payer(),
+            credits.join(" and ")
+        )
     });
     std::iter::once(format!("     {}: {}", scenario.name, scenario.about)).chain(orders).collect()
 }

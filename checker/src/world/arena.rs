@@ -18,7 +18,7 @@ use super::scenario::{BANKS_MAX, NODES_MAX, Scenario};
 use super::step::{Body, Bug, CHORES_MAX, Event, Nodes, To};
 
 /// The most packets to one node.
-pub const PACKETS_MAX: usize = 128;
+pub(crate) const PACKETS_MAX: usize = 128;
 
 /// What happens to a node, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,7 +211,10 @@ impl Arena {
         if let Some(number) = numbers.get(packet) {
             return *number;
         }
-        assert!(numbers.len() < PACKETS_MAX, "the configuration sends too many different messages to one node");
+        assert!(
+            numbers.len() < PACKETS_MAX,
+            "the configuration sends too many different messages to one node"
+        );
         let number = u8::try_from(numbers.len()).expect("bounded above");
         assert!(wire.slot(number).set(packet.clone()).is_ok(), "each number is given once");
         numbers.insert(packet.clone(), number);
@@ -230,7 +233,8 @@ impl Arena {
         let place = &entry.next[input.place()];
         let number = match place.load(Ordering::Acquire) {
             0 => {
-                let number = self.take(node, body, &entry.body, input).map_or(1, |taken| self.steps.push(taken) + 2);
+                let number =
+                    self.take(node, body, &entry.body, input).map_or(1, |taken| self.steps.push(taken) + 2);
                 place.store(number, Ordering::Release);
                 number
             }

@@ -7,7 +7,9 @@ use hundi_bank_node::{
     AccountRequest, Books, MemoryBooks, OwnAccount, Payment, Step, transfer_id, transfer_user_data,
 };
 use hundi_ledger::{AccountFlags, AccountId, Amount, Code, Phase, TransferId};
-use hundi_protocol::{BankName, Decision, Direction, DoubleVote, Order, Outcome, Verified, Vote, outcome_if_yes};
+use hundi_protocol::{
+    BankName, Decision, Direction, DoubleVote, Order, Outcome, Verified, Vote, outcome_if_yes,
+};
 
 use super::properties::{Prop, Witness};
 use super::scenario::{Chore, Scenario};
@@ -152,7 +154,9 @@ fn orders_in(scenario: &Scenario, books: &MemoryBooks, holds: impl Fn(&Payment) 
 fn is_done(books: &MemoryBooks, chore: &Chore) -> bool {
     match chore {
         Chore::Account(AccountRequest::Open { name, .. }) => books.customers().contains_key(name),
-        Chore::Account(AccountRequest::Deposit { id, .. }) => books.ledger_ref().transfer_by_id(*id).is_some(),
+        Chore::Account(AccountRequest::Deposit { id, .. }) => {
+            books.ledger_ref().transfer_by_id(*id).is_some()
+        }
         Chore::Account(AccountRequest::Close { name }) => {
             books.customers().get(name).is_some_and(|customer| customer.closed)
         }
@@ -183,7 +187,9 @@ pub(crate) fn clearing_of(scenario: &Scenario, bank: usize, order: &Order) -> [i
     let mut sums = [0; 2];
     for (sum, currency) in sums.iter_mut().zip(scenario.currencies()) {
         let legs = order.legs().iter();
-        for leg in legs.filter(|leg| leg.account.bank == scenario.banks[bank].name && leg.currency == currency) {
+        for leg in
+            legs.filter(|leg| leg.account.bank == scenario.banks[bank].name && leg.currency == currency)
+        {
             *sum = match leg.direction {
                 Direction::Debit => i64::wrapping_add(*sum, small(leg.amount.0)),
                 Direction::Credit => i64::wrapping_sub(*sum, small(leg.amount.0)),
@@ -203,14 +209,16 @@ fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
     }
     for order in scenario.orders.iter().map(|planned| &planned.order) {
         let gathered = bank.participant.gathered().get(&order.digest()).into_iter().flatten();
-        let evidence = books.payments().get(&order.digest()).into_iter().flat_map(|payment| &payment.evidence);
+        let evidence =
+            books.payments().get(&order.digest()).into_iter().flat_map(|payment| &payment.evidence);
         let known: Vec<&Verified<Vote>> = gathered.chain(evidence).collect();
         let proofs = known.iter().flat_map(|a| known.iter().filter_map(|b| DoubleVote::of(a, b)));
         let kept = |proof: DoubleVote| {
             let (bank, payment) = (&proof.yes().statement().bank, proof.yes().statement().payment);
-            books.double_votes().iter().any(|kept| {
-                kept.yes().statement().bank == *bank && kept.yes().statement().payment == payment
-            })
+            books
+                .double_votes()
+                .iter()
+                .any(|kept| kept.yes().statement().bank == *bank && kept.yes().statement().payment == payment)
         };
         if !proofs.map(kept).all(|kept| kept) {
             broken |= Prop::TwoFacedIsCaught.bit();
@@ -274,7 +282,9 @@ impl Entries<'_> {
             }
             let owner = self.scenario.orders.iter().map(|planned| &planned.order).find(|order| {
                 self.own_legs(order).any(|(leg, _)| {
-                    [Step::Book, Step::Settle, Step::Late].map(|step| transfer_id(order, leg, step)).contains(&transfer.id)
+                    [Step::Book, Step::Settle, Step::Late]
+                        .map(|step| transfer_id(order, leg, step))
+                        .contains(&transfer.id)
                 })
             });
             match owner {
@@ -329,7 +339,8 @@ impl Entries<'_> {
             let empty = account.debits_posted == account.credits_posted
                 && account.debits_pending == Amount(0)
                 && account.credits_pending == Amount(0);
-            if customer.closed != account.flags.contains(AccountFlags::CLOSED) || (customer.closed && !empty) {
+            if customer.closed != account.flags.contains(AccountFlags::CLOSED) || (customer.closed && !empty)
+            {
                 broken |= Prop::ClosedIsEmpty.bit();
             }
         }
@@ -418,7 +429,11 @@ impl Entries<'_> {
                 Direction::Debit => account == OwnAccount::Claims.id(leg.currency),
                 Direction::Credit => {
                     account == OwnAccount::Suspense.id(leg.currency)
-                        && self.books.customers().get(&leg.account.name).is_some_and(|customer| customer.closed)
+                        && self
+                            .books
+                            .customers()
+                            .get(&leg.account.name)
+                            .is_some_and(|customer| customer.closed)
                 }
             }
     }
@@ -426,7 +441,8 @@ impl Entries<'_> {
     /// Every deposit that is ever made here.
     fn deposits(&self) -> impl Iterator<Item = (&hundi_protocol::AccountName, TransferId, u128)> {
         let first = self.scenario.banks[self.node].customers.iter().enumerate();
-        let first = first.map(|(place, (name, _, amount))| (name, Scenario::deposit_id(self.node, place), amount.0));
+        let first =
+            first.map(|(place, (name, _, amount))| (name, Scenario::deposit_id(self.node, place), amount.0));
         let later = self.scenario.chores.iter().filter_map(|(bank, chore)| match chore {
             Chore::Account(AccountRequest::Deposit { id, name, amount }) if *bank == self.node => {
                 Some((name, *id, amount.0))

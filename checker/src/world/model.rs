@@ -307,7 +307,8 @@ impl HundiModel {
             let missing = named & !facts.disk_yes;
             ends.not_all_yes |= missing;
             // A bank may post in the transaction of its own YES: that is proof for itself, and for nobody else.
-            let elsewhere = honest().filter(|other| *other != bank).fold(0, |bits, other| bits | all[other].posted);
+            let elsewhere =
+                honest().filter(|other| *other != bank).fold(0, |bits, other| bits | all[other].posted);
             ends.unbacked |= elsewhere & missing;
             ends.commits_everywhere &= !named | facts.commit;
             ends.held |= facts.payer_held;
@@ -337,7 +338,8 @@ impl HundiModel {
 
     /// R8: what this bank said is on its disk.
     fn said(&self, world: &World, bank: usize, facts: &Facts) -> u32 {
-        let bits = |from: u32| u8::try_from(world.said >> (from + bank as u32 * 8) & 0xff).unwrap_or_default();
+        let bits =
+            |from: u32| u8::try_from(world.said >> (from + bank as u32 * 8) & 0xff).unwrap_or_default();
         let (yes, no, ack) = (bits(0), bits(said::NO), bits(said::ACK));
         let mut broken = 0;
         if yes & no != 0 {
@@ -484,7 +486,8 @@ impl Model for HundiModel {
         let always = Prop::ALL.iter().filter(|prop| self.applies(**prop));
         let always = always.map(|prop| Property::always(prop.name(), IS_FINE[*prop as usize]));
         let sometimes = self.scenario().witnesses.iter();
-        let sometimes = sometimes.map(|witness| Property::sometimes(witness.name(), IS_SEEN[witness.place()]));
+        let sometimes =
+            sometimes.map(|witness| Property::sometimes(witness.name(), IS_SEEN[witness.place()]));
         always.chain(sometimes).collect()
     }
 }

@@ -61,9 +61,10 @@ fn judge_outcome(
     }
     let Some(record) = after.participant.books().payments().get(&order.digest()) else { return 0 };
     let bank = &scenario.banks[node].name;
-    let refused = votes.iter().map(Verified::statement).any(|vote| {
-        vote.payment == order.digest() && vote.bank != *bank && !vote.decision.is_yes()
-    });
+    let refused = votes
+        .iter()
+        .map(Verified::statement)
+        .any(|vote| vote.payment == order.digest() && vote.bank != *bank && !vote.decision.is_yes());
     let fine = refused && record.decision == Decision::No(Reason::OtherBankRefused);
     if fine { 0 } else { Prop::VotesAreDeserved.bit() }
 }
@@ -94,9 +95,7 @@ impl Case<'_> {
         let complete = self.others() == Some(Outcome::Commit);
         let decided = match record.decision {
             Decision::Yes => against.is_empty() && record.settled.is_some() == complete,
-            Decision::No(reason) => {
-                against.contains(&reason) && record.settled == Some(Outcome::Abort)
-            }
+            Decision::No(reason) => against.contains(&reason) && record.settled == Some(Outcome::Abort),
         };
         decided && record.claims_order_id == self.claims()
     }
@@ -142,18 +141,22 @@ impl Case<'_> {
             Reason::AccountClosed => self.any_leg(|customer, _| customer.closed),
             Reason::WrongCurrency => self.any_leg(|customer, leg| customer.currency != leg.currency),
             Reason::BadSignature => {
-                payers && self.customer(0).is_some_and(|customer| {
-                    let signed = self.authority.map(Authorised::key);
-                    customer.key.is_none() || customer.key != signed
-                })
+                payers
+                    && self.customer(0).is_some_and(|customer| {
+                        let signed = self.authority.map(Authorised::key);
+                        customer.key.is_none() || customer.key != signed
+                    })
             }
             Reason::Expired => self.now >= self.order.expires_at(),
-            Reason::DuplicateOrderId => payers && self.books.payments().values().any(|other| {
-                other.claims_order_id
-                    && other.order.digest() != self.order.digest()
-                    && other.order.id() == self.order.id()
-                    && other.order.payer() == self.order.payer()
-            }),
+            Reason::DuplicateOrderId => {
+                payers
+                    && self.books.payments().values().any(|other| {
+                        other.claims_order_id
+                            && other.order.digest() != self.order.digest()
+                            && other.order.id() == self.order.id()
+                            && other.order.payer() == self.order.payer()
+                    })
+            }
             Reason::Resolved => self.resolve,
             Reason::OtherBankRefused => self.others() == Some(Outcome::Abort),
             Reason::LimitExceeded | Reason::Overflow => self.any_leg(|customer, leg| {
@@ -189,7 +192,13 @@ pub(crate) fn spoken(books: &MemoryBooks, orders: &[Planned], vote: &Vote) -> u3
 }
 
 /// Compares a bank before and after a step: what may change, and by what.
-pub(crate) fn compare(scenario: &Scenario, node: usize, before: &BankUp, after: &BankUp, event: Event<'_>) -> u32 {
+pub(crate) fn compare(
+    scenario: &Scenario,
+    node: usize,
+    before: &BankUp,
+    after: &BankUp,
+    event: Event<'_>,
+) -> u32 {
     let (old, new) = (before.participant.books(), after.participant.books());
     let mut stain = 0;
     let (old_floor, new_floor) = (hundi_bank_node::Books::floor(old), hundi_bank_node::Books::floor(new));
@@ -205,7 +214,8 @@ pub(crate) fn compare(scenario: &Scenario, node: usize, before: &BankUp, after: 
         None => !payment.decision.is_yes() && payment.order.expires_at() <= new_floor,
     });
     let customers_kept = old.customers().iter().all(|(name, customer)| {
-        let closing = matches!(event, Event::Chore(_, Chore::Account(AccountRequest::Close { name: n })) if n == name);
+        let closing =
+            matches!(event, Event::Chore(_, Chore::Account(AccountRequest::Close { name: n })) if n == name);
         new.customers().get(name).is_some_and(|now| {
             (now.account, now.currency, now.key) == (customer.account, customer.currency, customer.key)
                 && (now.closed == customer.closed || (now.closed && closing))
@@ -244,9 +254,15 @@ fn same_word(books: &MemoryBooks, old: &Payment, new: &Payment) -> bool {
 }
 
 /// What the operator of a bank with these books should be told.
-fn expected_answer(scenario: &Scenario, node: usize, books: &MemoryBooks, request: &AccountRequest) -> AccountAnswer {
-    let (AccountRequest::Open { name, .. } | AccountRequest::Deposit { name, .. } | AccountRequest::Close { name }) =
-        request;
+fn expected_answer(
+    scenario: &Scenario,
+    node: usize,
+    books: &MemoryBooks,
+    request: &AccountRequest,
+) -> AccountAnswer {
+    let (AccountRequest::Open { name, .. }
+    | AccountRequest::Deposit { name, .. }
+    | AccountRequest::Close { name }) = request;
     let customer = books.customers().get(name);
     match (request, customer) {
         (AccountRequest::Open { .. }, None) => Ok(()),

@@ -12,11 +12,11 @@ use hundi_protocol::{
 };
 
 /// The most nodes of a scenario.
-pub const NODES_MAX: usize = 6;
+pub(crate) const NODES_MAX: usize = 6;
 /// The most banks of a scenario; they are the first nodes.
-pub const BANKS_MAX: usize = 4;
+pub(crate) const BANKS_MAX: usize = 4;
 /// The most orders of a scenario.
-pub const ORDERS_MAX: usize = 8;
+pub(crate) const ORDERS_MAX: usize = 8;
 
 /// How often nodes crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,8 @@ impl Scenario {
     ) -> Self {
         let (payer, currency) = payer.split_once('/').unwrap_or((payer, "INR"));
         let account = |text: &str| text.parse::<AccountRef>().expect("scenarios name accounts well");
-        let credits = credits.iter().map(|(payee, amount)| Credit { payee: account(payee), amount: Minor(*amount) });
+        let credits =
+            credits.iter().map(|(payee, amount)| Credit { payee: account(payee), amount: Minor(*amount) });
         let fields = OrderFields {
             id: OrderId::from_parts(UnixMillis(1), [id; 10]),
             payer: account(payer),

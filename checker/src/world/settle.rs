@@ -117,7 +117,8 @@ impl<'a> Runner<'a> {
         let is_bank = node < scenario.banks.len();
         if !is_bank && self.run == Run::Everybody {
             for (place, planned) in scenario.orders.iter().enumerate() {
-                if self.answered & 1 << place == 0 && planned.sent_to.contains(&(node - scenario.banks.len())) {
+                if self.answered & 1 << place == 0 && planned.sent_to.contains(&(node - scenario.banks.len()))
+                {
                     let submit = Packet::Submit(Arc::clone(&planned.order));
                     let number = self.model.arena.number(node, &submit);
                     self.queue.push_back((u8::try_from(node).unwrap_or_default(), number));

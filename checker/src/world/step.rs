@@ -8,13 +8,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use hundi_bank_node::{
-    AccountRequest, Effect as BankEffect, Fault, Flaw as BankFlaw, MemoryBooks, Participant, Policy as BankPolicy,
+    AccountRequest, Effect as BankEffect, Fault, Flaw as BankFlaw, MemoryBooks, Participant,
+    Policy as BankPolicy,
 };
 use hundi_coordinator::{
     Caller, CommitOrder, Courier, Effect as CourierEffect, Flaw as CourierFlaw, Policy as CourierPolicy,
 };
 use hundi_ledger::{CommitSeq, MemoryStore};
-use hundi_protocol::{Ack, Authorised, BankName, Certificate, Decision, Digest, Order, UnixMillis, Verified, Vote};
+use hundi_protocol::{
+    Ack, Authorised, BankName, Certificate, Decision, Digest, Order, UnixMillis, Verified, Vote,
+};
 
 use super::oracle;
 use super::packet::Packet;
@@ -23,7 +26,7 @@ use super::quiet;
 use super::scenario::{Chore, LATER, START, Scenario};
 
 /// The most chores of a scenario.
-pub const CHORES_MAX: usize = 24;
+pub(crate) const CHORES_MAX: usize = 24;
 
 /// The deliberate bug of every bank and coordinator of a world, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,8 +194,7 @@ impl Nodes<'_> {
             return Body::Liar;
         }
         let books = MemoryBooks::new(MemoryStore::compact());
-        let mut participant =
-            Participant::with_flaws(bank.name.clone(), books, BANK_POLICY, self.bug.bank);
+        let mut participant = Participant::with_flaws(bank.name.clone(), books, BANK_POLICY, self.bug.bank);
         for (place, (name, currency, deposit)) in bank.customers.iter().enumerate() {
             let key = self.scenario.key_of(&hundi_protocol::AccountRef::new(name.clone(), bank.name.clone()));
             let open = AccountRequest::Open { name: name.clone(), currency: *currency, key };
@@ -392,7 +394,9 @@ impl Nodes<'_> {
                 next.courier.handle_submit(now, Caller(caller as u64), Arc::clone(order));
             }
             Event::Deliver(Packet::Vote(vote)) => next.courier.handle_vote(now, vote.clone()),
-            Event::Deliver(Packet::Outcome { certificate, .. }) => next.courier.handle_outcome(now, certificate),
+            Event::Deliver(Packet::Outcome { certificate, .. }) => {
+                next.courier.handle_outcome(now, certificate)
+            }
             Event::Deliver(Packet::Ack(ack)) => next.courier.handle_ack(ack),
             _ => return None,
         }
@@ -451,7 +455,9 @@ impl Nodes<'_> {
                 let votes = cast.iter().enumerate().filter(|(place, _)| chosen & 1 << place != 0);
                 let votes: Vec<Verified<Vote>> = votes.map(|(_, vote)| vote.clone()).collect();
                 certificates.extend(Certificate::new(Arc::clone(order), &votes));
-                for bank in order.banks().iter().filter(|bank| votes.iter().all(|v| v.statement().bank != **bank)) {
+                for bank in
+                    order.banks().iter().filter(|bank| votes.iter().all(|v| v.statement().bank != **bank))
+                {
                     let Some(to) = scenario.bank_of(bank) else { continue };
                     let (from, order, votes) = (scenario.peer(node), Arc::clone(order), votes.clone());
                     sends.push((To::Node(to), Packet::Prepare { from, order, votes }));

@@ -48,7 +48,8 @@ pub(super) struct Carried {
 /// any time, and there carried payments that differ in nothing else behave alike.
 impl Hash for Carried {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Carried { order, votes, callers, since, due: _, wait_ms: _, stage, asked, involved, informed } = self;
+        let Carried { order, votes, callers, since, due: _, wait_ms: _, stage, asked, involved, informed } =
+            self;
         (order, votes, callers, since, stage, asked, involved, informed).hash(state);
     }
 }
