@@ -126,7 +126,8 @@
 //!
 //! [`Ledger::transaction`] runs your own SQL and transfers in one transaction of the same file: both are there, or
 //! neither. Give an account a name there, too: for people, views and exports. An error that you return rolls everything
-//! back; to refuse for reasons of your own, make your error type hold a [`sqlite::StepError`] (as `examples/shop.rs` does).
+//! back. To refuse for reasons of your own, use an error type of your own with `From` for [`sqlite::StepError`] (the
+//! ledger's verbs) and [`rusqlite::Error`] (your SQL), as `examples/shop.rs` does.
 //!
 //! ```
 //! # use hundi_ledger::*;
