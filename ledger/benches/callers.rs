@@ -26,9 +26,12 @@ fn main() {
                     let mut latencies = Vec::new();
                     while !stop.load(Ordering::Relaxed) {
                         let id = next.fetch_add(1, Ordering::Relaxed);
-                        let (debit, credit) = (u128::from(id % 10_000 + 1), u128::from((id + 1) % 10_000 + 1));
+                        let (debit, credit) =
+                            (u128::from(id % 10_000 + 1), u128::from((id + 1) % 10_000 + 1));
                         let asked = Instant::now();
-                        let result = ledger.create_transfer(Transfer::new(u128::from(id), debit, credit, 1, 1, 1)).unwrap();
+                        let result = ledger
+                            .create_transfer(Transfer::new(u128::from(id), debit, credit, 1, 1, 1))
+                            .unwrap();
                         assert_eq!(result.status, CreateTransferStatus::Created);
                         latencies.push(asked.elapsed());
                     }
