@@ -1,5 +1,8 @@
 //! A double-entry ledger inside your process, on SQLite.
 //!
+//! One file, no server: accounts, transfers in two phases, limits that hold, and your own tables in the same
+//! transaction. What a call has answered is on disk. Anyone can query the file, verify it and export it.
+//!
 //! # Five minutes
 //!
 //! **An account** holds one kind of money. **A transfer** moves an amount from one account (which it *debits*) to
@@ -7,48 +10,53 @@
 //! balance can be explained by transfers.
 //!
 //! ```
-//! use hundi_ledger::{Account, CreateTransferStatus, Currency, MemoryStore, Reads, Timestamp, Transfer, engine};
+//! use hundi_ledger::{Account, AccountFlags, CreateTransferStatus, Currency, Ledger, Transfer};
 //!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("ledger.db");
+//! let ledger = Ledger::open(&path)?;              // one file; created if it is not there
 //! let rupee = Currency::iso("INR").expect("a currency of ISO 4217");
-//! let (bank, asha) = (1_u128, 2_u128);            // ids are yours: u128, or UUIDs
-//! let (wallet, deposit) = (10_u16, 20_u16);       // codes too: what an account is, why a transfer was made
 //!
-//! let mut ledger = MemoryStore::new();
-//! let accounts = [bank, asha].map(|id| Account::new(id, rupee.ledger(), wallet));
-//! engine::create_accounts(&mut ledger, Timestamp(10), &accounts)?;
+//! let (cash, asha) = (1_u128, 2_u128);            // ids are yours: u128, UUIDs, or AccountId::now()
+//! let (till, wallet) = (1_u16, 2_u16);            // so are codes: what an account is, why a transfer was made
+//! let deposit = 10_u16;
+//! ledger.create_accounts(vec![
+//!     Account::new(cash, rupee.ledger(), till),
+//!     Account::new(asha, rupee.ledger(), wallet).with_flags(AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
+//! ])?;
 //!
-//! // 500.00 from the bank to Asha. Amounts are integers, in minor units: paise.
+//! // 500.00 from the till to Asha. Amounts are integers, in minor units: paise.
 //! let amount = rupee.parse("500.00")?;
-//! let transfer = Transfer::new(1, bank, asha, amount, rupee.ledger(), deposit);
-//! let results = engine::create_transfers(&mut ledger, Timestamp(20), &[transfer])?;
-//! assert_eq!(results[0].status, CreateTransferStatus::Created);
+//! let transfer = Transfer::new(1, cash, asha, amount, rupee.ledger(), deposit);
+//! let result = ledger.create_transfer(transfer)?; // on disk, when this returns
+//! assert_eq!(result.status, CreateTransferStatus::Created);
 //!
-//! let found = ledger.lookup_accounts(&[asha.into()])?;
-//! assert_eq!(rupee.money(found[0].credits_posted).to_string(), "500.00 INR");
+//! let account = ledger.lookup_account(asha)?.expect("just created");
+//! assert_eq!(rupee.money(account.credit_available()).to_string(), "500.00 INR");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What Asha owns is `credits_posted − debits_posted` of her account: money that the bank owes her. An account
-//! of the other kind, like the bank's cash, counts the other way round. A limit keeps an account from
-//! going below zero: [`AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS`] for Asha,
-//! [`AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS`] for cash.
+//! What Asha owns is `credits_posted − debits_posted` of her account: money that you owe her. An account of the other
+//! kind, like your cash, counts the other way round. A limit keeps an account from going below zero:
+//! [`AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS`] for Asha, [`AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS`] for
+//! cash. [`Account::credit_available`] and [`Account::debit_available`] say what is left to give, holds taken off.
 //!
 //! ## A refusal is a result
 //!
-//! Each event of a batch gets a result. `Err` is kept for a disk that fails. Of several reasons to refuse,
+//! Each event of a batch gets a result, in order. `Err` is kept for a disk that fails. Of several reasons to refuse,
 //! the result is the one that [`CreateTransferStatus`] declares first.
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let mut ledger = MemoryStore::new();
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
 //! let limited = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS;
-//! let accounts = [Account::new(1, 356, 10), Account::new(2, 356, 10).with_flags(limited)];
-//! engine::create_accounts(&mut ledger, Timestamp(10), &accounts)?;
-//! let batch = [
+//! let created = ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10).with_flags(limited)])?;
+//! assert!(created.iter().all(|result| result.status == CreateAccountStatus::Created));
+//! let results = ledger.create_transfers(vec![
 //!     Transfer::new(1, 1, 2, 100, 356, 20),
 //!     Transfer::new(2, 2, 1, 101, 356, 20), // one paisa more than there is
-//! ];
-//! let results = engine::create_transfers(&mut ledger, Timestamp(20), &batch)?;
+//! ])?;
 //! assert_eq!(results[1].status, CreateTransferStatus::ExceedsCredits);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -62,11 +70,12 @@
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let mut ledger = MemoryStore::new();
-//! # engine::create_accounts(&mut ledger, Timestamp(10), &[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! # ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
 //! let transfer = Transfer::new(TransferId::now(), 1, 2, 100, 356, 20); // a new id: UUID version 7
-//! let first = engine::create_transfers(&mut ledger, Timestamp(20), &[transfer])?[0];
-//! let again = engine::create_transfers(&mut ledger, Timestamp(30), &[transfer])?[0];
+//! let first = ledger.create_transfer(transfer)?;
+//! let again = ledger.create_transfer(transfer)?;
 //! assert_eq!(again.status, CreateTransferStatus::Exists);
 //! assert_eq!(again.timestamp, first.timestamp);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -75,23 +84,22 @@
 //! ## Two phases: hold now, take later
 //!
 //! A *pending* transfer reserves its amount: it counts against limits but is nobody's yet. A *post* takes
-//! it, or less; a *void* releases it; so does its timeout.
+//! it, or less; a *void* releases it; so does its timeout, by itself.
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let mut ledger = MemoryStore::new();
-//! # engine::create_accounts(&mut ledger, Timestamp(10), &[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
-//! let hold = Transfer::new(1, 1, 2, 100, 356, 20).pending(60); // for 60 seconds
-//! let take = Transfer::post(2, 1).with_amount(80);             // the other 20 are released
-//! let results = engine::create_transfers(&mut ledger, Timestamp(20), &[hold, take])?;
-//! assert!(results.iter().all(|result| result.status == CreateTransferStatus::Created));
-//! let account = ledger.lookup_accounts(&[AccountId(1)])?[0];
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! # ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! ledger.create_transfer(Transfer::new(1, 1, 2, 100, 356, 20).pending(60))?; // for 60 seconds
+//! ledger.create_transfer(Transfer::post(2, 1).with_amount(80))?;             // the other 20 are released
+//! let account = ledger.lookup_account(1)?.expect("created above");
 //! assert_eq!((account.debits_pending, account.debits_posted), (Amount(0), Amount(80)));
 //!
-//! let hold = Transfer::new(3, 1, 2, 100, 356, 20).pending(60);
-//! engine::create_transfers(&mut ledger, Timestamp(30), &[hold])?;
-//! let after_a_minute = Timestamp(60_000_000_030); // nanoseconds
-//! assert_eq!(engine::expire(&mut ledger, after_a_minute)?, [TransferId(3)]);
+//! ledger.create_transfer(Transfer::new(3, 1, 2, 100, 356, 20).pending(0))?;  // until somebody decides
+//! ledger.create_transfer(Transfer::void(4, 3))?;
+//! let too_late = ledger.create_transfer(Transfer::post(5, 3))?;
+//! assert_eq!(too_late.status, CreateTransferStatus::PendingTransferAlreadyVoided);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -102,61 +110,148 @@
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let mut ledger = MemoryStore::new();
-//! # let accounts = [1, 2, 3].map(|id| Account::new(id, 356, 10));
-//! # engine::create_accounts(&mut ledger, Timestamp(10), &accounts)?;
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! # ledger.create_accounts([1, 2, 3].map(|id| Account::new(id, 356, 10)).to_vec())?;
 //! let (buyer, seller, nobody) = (1, 2, 9);
 //! let sale = Transfer::new(1, buyer, seller, 1_000, 356, 20).linked();
 //! let fee = Transfer::new(2, seller, nobody, 30, 356, 21);
-//! let results = engine::create_transfers(&mut ledger, Timestamp(20), &[sale, fee])?;
+//! let results = ledger.create_transfers(vec![sale, fee])?;
 //! assert_eq!(results[0].status, CreateTransferStatus::LinkedEventFailed);
 //! assert_eq!(results[1].status, CreateTransferStatus::CreditAccountNotFound);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## Your rows and your money
+//!
+//! [`Ledger::transaction`] runs your own SQL and transfers in one transaction of the same file: both are there, or
+//! neither. Give an account a name there, too: for people, views and exports. An error that you return rolls everything
+//! back. To refuse for reasons of your own, use an error type of your own with `From` for [`sqlite::StepError`] (the
+//! ledger's verbs) and [`rusqlite::Error`] (your SQL), as `examples/shop.rs` does.
+//!
+//! ```
+//! # use hundi_ledger::*;
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! use hundi_ledger::sqlite::StepError;
+//!
+//! ledger.transaction(|tx| -> Result<(), StepError> {
+//!     tx.sql().execute_batch("CREATE TABLE shop_orders(id INTEGER PRIMARY KEY, what TEXT NOT NULL) STRICT")?;
+//!     tx.create_accounts(&[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//!     Ok(tx.name_account(2.into(), "customers:asha", Some("INR"))?)
+//! })?;
+//! let status = ledger.transaction(|tx| -> Result<_, StepError> {
+//!     tx.sql().execute("INSERT INTO shop_orders VALUES (?, ?)", (4711, "tea"))?;
+//!     Ok(tx.create_transfers(&[Transfer::new(1, 2, 1, 60_00, 356, 20)])?[0].status)
+//! })?;
+//! assert_eq!(status, CreateTransferStatus::Created);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## Threads and tasks
+//!
+//! A [`Ledger`] is cheap to clone and to be used from any thread: the calls of all of them share disk writes, so a
+//! thousand callers are about as fast as one large batch. Every call has a form that ends in `_async`, for any executor.
+//! [`Ledger::open_with`] takes a [`Clock`], so that tests have their own time. After [`LedgerError::Unknown`] (the disk
+//! failed) open the file again and repeat with the same ids.
+//!
+//! ```
+//! # use hundi_ledger::*;
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! # ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! async fn pay(ledger: Ledger, transfer: Transfer) -> Result<bool, LedgerError> {
+//!     Ok(ledger.create_transfer_async(transfer).await?.status == CreateTransferStatus::Created)
+//! }
+//!
+//! let pay_many = |first: u128| {
+//!     let ledger = ledger.clone();
+//!     std::thread::spawn(move || -> Result<(), LedgerError> {
+//!         for id in first..first + 10 {
+//!             ledger.create_transfer(Transfer::new(id, 1, 2, 5, 356, 20))?;
+//!         }
+//!         Ok(())
+//!     })
+//! };
+//! for thread in [1, 101, 201].map(pay_many) {
+//!     thread.join().expect("no panic")?;
+//! }
+//! assert_eq!(ledger.lookup_account(2)?.expect("created above").credits_posted, Amount(150));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! ## Asking
 //!
 //! [`Reads`] answers: accounts and transfers by id, the transfers of an account, its balance after each of
-//! them (with the flag `history`), queries over your own `user_data`, and all changes in order.
+//! them (with the flag `history`), queries over your own `user_data`, and all changes in order. [`Statement`] is an
+//! account's posted lines with running balances; [`Ledger::balances_at`] looks back to any time.
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let mut ledger = MemoryStore::new();
-//! # engine::create_accounts(&mut ledger, Timestamp(10), &[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! # let folder = tempfile::tempdir()?;
+//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+//! # ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
 //! let order = 4711;
 //! let transfer = Transfer { user_data_64: order, ..Transfer::new(1, 1, 2, 100, 356, 20) };
-//! engine::create_transfers(&mut ledger, Timestamp(20), &[transfer])?;
+//! ledger.create_transfer(transfer)?;
 //! let of_order = QueryFilter { user_data_64: order, ..QueryFilter::all(10) };
 //! assert_eq!(ledger.query_transfers(&of_order)?.len(), 1);
 //! let latest = ledger.get_account_transfers(&AccountFilter::of(2, 10).reversed())?;
 //! assert_eq!(latest[0].amount, Amount(100));
 //! let changes = ledger.get_change_events(&ChangeEventsFilter::all(10))?;
 //! assert_eq!(changes[0].credit_account.credits_posted, Amount(100));
+//! let statement = Statement::read(&ledger, AccountId(2), Timestamp::FIRST, Timestamp::LAST)?.expect("account 2");
+//! assert_eq!(statement.lines[0].credits_posted, Amount(100));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! ## In a file
+//! ## Trust, and the way out
 //!
-//! [`sqlite::open`] gives the same ledger on disk: a state that executes, and a disk that makes durable.
-//! What a result says holds once its changes are committed.
+//! Any SQLite client reads the file while you write it: views `v_accounts`, `v_transfers`, `v_commits`. The command line
+//! `hundi ledger` does too. [`sqlite::verify`] computes every balance and the chain of commits again from the first row,
+//! [`sqlite::backup`] copies the file while it is in use, and [`export`] writes the books for hledger, beancount,
+//! spreadsheets and banks.
 //!
 //! ```
 //! # use hundi_ledger::*;
 //! # let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("ledger.db");
-//! let (mut state, mut disk) = sqlite::open(&path, sqlite::Options::default())?;
-//! engine::create_accounts(&mut state, Timestamp(10), &[Account::new(1, 356, 10)])?;
-//! let commit = disk.commit(state.take_changes(), |_| Ok(Vec::new()))?; // your own rows go in here
-//! state.handle_durable(commit.seq);
+//! # let path = folder.path().join("ledger.db");
+//! # let ledger = Ledger::open(&path)?;
+//! # ledger.create_accounts(vec![Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! ledger.create_transfer(Transfer::new(1, 1, 2, 12_50, 356, 20))?;
+//! assert_eq!(sqlite::verify(&path)?.transfers, 1);
+//!
+//! let snapshot = sqlite::Snapshot::open(&path)?; // one moment of the file, beside its owner
+//! let mut journal = Vec::new();
+//! export::hledger(&snapshot, &export::Labels::read(&snapshot)?, &mut journal)?;
+//! assert!(String::from_utf8(journal)?.contains("12.50 INR"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Without a file
+//!
+//! The engine is a pure function of state, time and batch, over any [`Store`]: in memory for tests and models, or over
+//! [`sqlite::open`] when you drive the disk yourself. Time comes from you, in nanoseconds.
+//!
+//! ```
+//! use hundi_ledger::{Account, MemoryStore, Timestamp, Transfer, TransferId, engine};
+//!
+//! let mut ledger = MemoryStore::new();
+//! engine::create_accounts(&mut ledger, Timestamp(10), &[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! let hold = Transfer::new(3, 1, 2, 100, 356, 20).pending(60);
+//! engine::create_transfers(&mut ledger, Timestamp(30), &[hold])?;
+//! let after_a_minute = Timestamp(60_000_000_030);
+//! assert_eq!(engine::expire(&mut ledger, after_a_minute)?, [TransferId(3)]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Parts
 //!
-//! - [`engine`]: what a batch does, as a pure function of state, time and batch.
-//! - [`Store`]: what an engine needs to remember by; [`MemoryStore`] and [`sqlite::State`] are two.
-//! - [`Currency`], [`Money`], [`Currencies`]: amounts as people write them.
-//! - [`export`]: journals for hledger and beancount, tables, and statements of ISO 20022; [`Statement`].
+//! - [`Ledger`]: the handle for applications; start with `examples/wallet.rs`, `marketplace.rs`, `shop.rs`, `exchange.rs`.
+//! - [`Currency`], [`Money`], [`Currencies`]: amounts as people write them, assets of your own.
+//! - [`Reads`], [`Statement`], [`export`]: what is in it, for programs, people and auditors.
+//! - [`sqlite`]: the file: your own transactions, snapshots, verification, backup.
+//! - [`engine`], [`Store`], [`MemoryStore`]: what a batch does, and what it needs to remember by.
 //! - [`script`]: the ledger as lines of JSON, for other languages and bug reports.
 //!
 //! The data model and the results are those of TigerBeetle 0.17, so that its documentation applies.

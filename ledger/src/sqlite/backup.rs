@@ -16,9 +16,6 @@ use super::verify::{Verified, VerifyError, verify};
 /// When `to` exists, when a file cannot be read or written, or when the copy does not verify.
 pub fn backup(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Verified, VerifyError> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    if !from.exists() {
-        return Err(OpenError::NotFound(from.to_path_buf()).into());
-    }
     let partial = with_suffix(to, ".partial");
     for path in [to, &partial] {
         if path.exists() {
@@ -40,7 +37,7 @@ pub fn backup(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Verified, 
 }
 
 fn copy(from: &Path, partial: &Path) -> Result<(), VerifyError> {
-    let lookup = Lookup::open(from)?;
+    let lookup = Lookup::open_existing(from)?;
     schema::check_format(&lookup.connection)?;
     let Some(target) = partial.to_str() else {
         let source = std::io::Error::from(std::io::ErrorKind::InvalidFilename);

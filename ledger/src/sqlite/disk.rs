@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
@@ -153,6 +154,16 @@ impl Disk {
         let pages: i64 =
             self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
         if pages >= CHECKPOINT_PAGES { checkpoint(&self.connection) } else { Ok(()) }
+    }
+}
+
+impl Drop for Disk {
+    /// A disk that never failed leaves one file: closing the last connection copies the log and removes it.
+    fn drop(&mut self) {
+        if !self.poisoned {
+            let copied = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+            debug_assert!(copied.is_ok(), "a flag of the connection");
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_timestamp};
-use super::error::ReadError;
+use super::error::{OpenError, ReadError};
 use super::hasher::IdMap;
 use super::load::read_account;
 use super::reads::Source;
@@ -28,8 +29,17 @@ impl Lookup {
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Self { connection })
+    }
+
+    /// [`Lookup::open`] that says so when there is no file.
+    pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        Self::open(path).map_err(|error| match error {
+            ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),
+            other => other.into(),
+        })
     }
 
     /// The event at that time.

@@ -10,6 +10,7 @@ mod hasher;
 mod ids;
 mod load;
 mod lock;
+mod log;
 mod lookup;
 mod number;
 mod open;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::changes::chain;
@@ -11,6 +12,7 @@ use super::error::OpenError;
 use super::ids::{IndexedTo, Point};
 use super::load;
 use super::lock::Ownership;
+use super::log;
 use super::lookup::Lookup;
 use super::schema::{self, AppSchema};
 use super::state::{State, Tuning};
@@ -59,6 +61,7 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
     let ownership = Ownership::take(path)?;
+    log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let last = last_commit(&connection)?;
@@ -90,6 +93,8 @@ fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     // The log is copied when we say so, and its file is kept: writing over it is cheaper than making it grow.
     let _: i64 = connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |row| row.get(0))?;
     let _: i64 = connection.query_row("PRAGMA journal_size_limit = -1", [], |row| row.get(0))?;
+    // Else closing after a failed sync would sync again, and copy what may not be in the log.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

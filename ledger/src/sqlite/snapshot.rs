@@ -43,10 +43,7 @@ impl Snapshot {
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        if !path.exists() {
-            return Err(OpenError::NotFound(path.to_path_buf()));
-        }
-        let lookup = Lookup::open(path)?;
+        let lookup = Lookup::open_existing(path)?;
         lookup.connection.execute_batch("BEGIN")?; // Ends with the connection.
         schema::check_format(&lookup.connection)?;
         let last = last_commit(&lookup.connection)?;

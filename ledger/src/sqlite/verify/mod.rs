@@ -100,10 +100,7 @@ struct CommitRow {
 /// Names the first row that does not fit.
 pub fn verify(path: impl AsRef<Path>) -> Result<Verified, VerifyError> {
     let path = path.as_ref();
-    if !path.exists() {
-        return Err(OpenError::NotFound(path.to_path_buf()).into());
-    }
-    let lookup = Lookup::open(path)?;
+    let lookup = Lookup::open_existing(path)?;
     lookup.connection.execute_batch("BEGIN")?;
     schema::check_format(&lookup.connection)?;
     check_structure(&lookup.connection)?;
