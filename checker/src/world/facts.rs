@@ -220,7 +220,7 @@ fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
                 .iter()
                 .any(|kept| kept.yes().statement().bank == *bank && kept.yes().statement().payment == payment)
         };
-        if !proofs.map(kept).all(|kept| kept) {
+        if !proofs.into_iter().all(kept) {
             broken |= Prop::TwoFacedIsCaught.bit();
         }
     }

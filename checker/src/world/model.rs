@@ -56,6 +56,9 @@ impl Hash for World {
     }
 }
 
+/// A model by address, a state of it, and the verdict on that.
+type Judged = (usize, World, (u32, u64));
+
 /// What can happen to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -268,7 +271,7 @@ impl HundiModel {
     #[must_use]
     pub fn verdict(&self, world: &World) -> (u32, u64) {
         thread_local! {
-            static LAST: Cell<Option<(usize, World, (u32, u64))>> = const { Cell::new(None) };
+            static LAST: Cell<Option<Judged>> = const { Cell::new(None) };
         }
         let me = std::ptr::from_ref(self).addr();
         if let Some((model, last, verdict)) = LAST.get()

@@ -5,10 +5,13 @@ use std::sync::{Mutex, OnceLock};
 const CHUNK: usize = 4096;
 const CHUNKS: usize = 8192;
 
+/// Places that are filled once each.
+type Chunk<T> = Box<[OnceLock<T>]>;
+
 /// Values that get a number each and stay: many threads read while some add.
 #[derive(Debug)]
 pub(crate) struct Pool<T> {
-    chunks: Box<[OnceLock<Box<[OnceLock<T>]>>]>,
+    chunks: Box<[OnceLock<Chunk<T>>]>,
     len: Mutex<usize>,
 }
 

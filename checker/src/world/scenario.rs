@@ -70,6 +70,7 @@ pub struct Planned {
 }
 
 /// Something that an operator does, at any time and any number of times.
+#[expect(clippy::large_enum_variant, reason = "a scenario has a handful of them")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chore {
     /// A request about an account.
