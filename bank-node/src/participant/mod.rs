@@ -121,7 +121,10 @@ impl Default for Policy {
     }
 }
 
-/// One bank in the commit protocol. See the [module](self) for how to drive it.
+/// One bank in the commit protocol. Pure: no clock, no socket, no disk of its own.
+///
+/// To drive it: a `handle_*` method for each input, [`cut`](Self::cut) what that recorded into a disk transaction,
+/// [`handle_durable`](Self::handle_durable) when that is on disk, and [`poll`](Self::poll) the effects until `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Participant<B, F = Sound> {
     bank: BankName,

@@ -101,7 +101,8 @@ impl BankDisk {
     }
 }
 
-/// A bank's books over its file. See the [module](self).
+/// A bank's books over its file. It executes in memory and collects what is to be written, for [`BankDisk`] to write on
+/// another thread in one transaction.
 #[derive(Debug)]
 pub struct SqliteBooks {
     ledger: State,

@@ -145,7 +145,9 @@ pub enum Effect {
     Report(DoubleVote),
 }
 
-/// Carries orders and votes between banks. See the [module](self) for how to drive it.
+/// Carries orders and votes between banks. Pure: no clock, no socket, no disk.
+///
+/// To drive it: a `handle_*` method for each input, then [`poll`](Self::poll) the effects until `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Courier<F = Sound> {
     policy: Policy,
