@@ -161,7 +161,7 @@ pub struct Courier<F = Sound> {
     effects: VecDeque<Effect>,
 }
 
-/// Equal couriers hash equally; a hash does not tell when things are due (see [`Carried`]).
+/// Equal couriers hash equally; a hash does not tell when things are due (see `Carried`).
 impl<F: Hash> Hash for Courier<F> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Courier { policy, flaws, banks, carried, due: _, settled, settled_order, effects } = self;
