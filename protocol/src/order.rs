@@ -1,5 +1,7 @@
 //! The customer's signed instruction.
 
+mod recent;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -124,9 +126,11 @@ impl Order {
     }
 
     fn parse_unshared(bytes: &[u8]) -> Result<Self, MalformedOrder> {
-        if bytes.len() > ORDER_SIZE_MAX {
-            return Err(MalformedOrder::TooLarge(bytes.len()));
-        }
+        Self::parse_hashed(bytes, hash(bytes)?)
+    }
+
+    /// Reads an order whose bytes have been [hashed](hash) already.
+    fn parse_hashed(bytes: &[u8], digest: Digest) -> Result<Self, MalformedOrder> {
         let parsed = jws::parse(bytes)?;
         let (legs, banks) = legs_of(&parsed.fields)?;
         let OrderFields { id, expires_at, note, .. } = parsed.fields;
@@ -137,7 +141,7 @@ impl Order {
             return Err(MalformedOrder::BadNote);
         }
         Ok(Self {
-            digest: Digest::of(bytes),
+            digest,
             bytes: bytes.into(),
             signature: parsed.signature,
             id,
@@ -239,6 +243,14 @@ impl Order {
     }
 }
 
+/// The digest of an order's bytes, unless they are too many for one.
+fn hash(bytes: &[u8]) -> Result<Digest, MalformedOrder> {
+    match bytes.len() {
+        0..=ORDER_SIZE_MAX => Ok(Digest::of(bytes)),
+        size => Err(MalformedOrder::TooLarge(size)),
+    }
+}
+
 type LegsAndBanks = (Box<[Leg]>, Box<[BankName]>);
 
 /// Legs and banks of an order; refuses everything that is not a payment from one to some others.
@@ -315,6 +327,7 @@ pub(crate) mod shared {
     use serde::{Deserializer, Serializer};
 
     use super::Order;
+    use super::recent;
 
     pub(crate) fn serialize<S: Serializer>(order: &Arc<Order>, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -335,7 +348,7 @@ pub(crate) mod shared {
                 self.visit_bytes(text.as_bytes())
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Arc<Order>, E> {
-                Order::parse(bytes).map_err(E::custom)
+                recent::parse(bytes).map_err(E::custom)
             }
         }
         if deserializer.is_human_readable() {
