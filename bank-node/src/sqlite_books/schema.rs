@@ -34,8 +34,8 @@ CREATE TABLE payments(
     evidence BLOB,
     jws BLOB NOT NULL,
     PRIMARY KEY(order_id, digest)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX payments_in_doubt ON payments(order_id, digest) WHERE outcome IS NULL;
+) STRICT;
+CREATE INDEX payments_in_doubt ON payments(seq) WHERE outcome IS NULL;
 CREATE INDEX payments_refused ON payments(expires_at) WHERE vote <> 0;
 
 -- Banks caught voting both ways: the two signed votes.
