@@ -32,6 +32,10 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure};
 
+/// Messages are made on one thread and freed on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     report_panics();
     let cli = Cli::parse();
