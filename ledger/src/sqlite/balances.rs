@@ -27,13 +27,16 @@ impl Sweep {
         Self { events, from, began: newest, ..Self::default() }
     }
 
-    /// The account's balances have to be written some time.
-    pub(super) fn mark(&mut self, slot: Slot) {
+    /// The account's balances have to be written some time; returns whether that is news.
+    pub(super) fn mark(&mut self, slot: Slot) -> bool {
         let word = slot.index() / 64;
         if word >= self.changed.len() {
             self.changed.resize(word + 1, 0);
         }
-        self.changed[word] |= 1 << (slot.index() % 64);
+        let bit = 1 << (slot.index() % 64);
+        let news = self.changed[word] & bit == 0;
+        self.changed[word] |= bit;
+        news
     }
 
     /// The rows that are to be written with a commit of so many events, the newest at `newest`.

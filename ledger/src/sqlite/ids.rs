@@ -297,6 +297,9 @@ impl Ids {
         }
         self.young_span += transfers;
         self.gathered += scattered;
+        if self.gathered == 0 {
+            (self.young_from, self.young_span) = (now, 0); // Nothing lags.
+        }
         let full = self.gathered >= self.generation || self.young_span >= self.generation;
         if self.sealed.is_none() && full {
             advance.seal = true;

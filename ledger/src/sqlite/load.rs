@@ -3,13 +3,12 @@
 use rusqlite::{Connection, Row};
 
 use super::balances::Sweep;
-use super::entry::{
-    SELECT_ENTRY, Slot, narrow, read_balances, read_entry, read_id_or_zero, read_number, read_timestamp,
-};
+use super::entry::{Slot, narrow, read_balances, read_id_or_zero, read_number, read_timestamp};
 use super::error::ReadError;
 use super::ids::{Cut, IdWriter, Ids, IndexedTo, Runs};
 use super::lookup::Lookup;
 use super::open::LastCommit;
+use super::schema::{FLAG_CREDIT_CLOSED, FLAG_DEBIT_CLOSED};
 use super::state::{Held, State, Tuning};
 use crate::{Account, AccountFlags, AccountId, Code, LedgerCode, Timestamp, TransferId};
 
@@ -89,22 +88,30 @@ fn read_held(row: &Row<'_>) -> Result<Held, ReadError> {
     Ok(Held { account, head })
 }
 
-/// Balances are what the newest event says.
+/// Balances are what the newest event says: from the newest back, each account's first is the one that counts.
 fn replay_balances(state: &mut State, from: Timestamp) -> Result<(), ReadError> {
     state.sweep = Sweep::resume(from, state.last_event(), state.tuning.lag_events);
-    let mut statement = state
-        .lookup
-        .connection
-        .prepare(&format!("{SELECT_ENTRY}WHERE e.timestamp > ? ORDER BY e.timestamp"))?;
+    let mut statement = state.lookup.connection.prepare(
+        "SELECT timestamp, debit, credit, flags, after_debit_debits_pending, after_debit_debits_posted,
+            after_debit_credits_pending, after_debit_credits_posted, after_credit_debits_pending,
+            after_credit_debits_posted, after_credit_credits_pending, after_credit_credits_posted
+        FROM events WHERE timestamp > ? ORDER BY timestamp DESC",
+    )?;
     let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
-        let entry = read_entry(row)?;
-        for (slot, balances) in [(entry.debit, &entry.after_debit), (entry.credit, &entry.after_credit)] {
-            state.sweep.mark(slot);
-            let held = &mut state.accounts[slot.index()];
-            if entry.timestamp() > held.head {
-                balances.put(&mut held.account);
-                held.head = entry.timestamp();
+        for (account, balances, closed_bit) in [(1, 4, FLAG_DEBIT_CLOSED), (2, 8, FLAG_CREDIT_CLOSED)] {
+            let slot = Slot::from_number(row.get(account)?)?;
+            if !state.sweep.mark(slot) {
+                continue;
+            }
+            let at = read_timestamp(row, 0)?;
+            let Some(held) = state.accounts.get_mut(slot.index()) else {
+                return Err(ReadError::Damaged(format!("event {at} is of no account")));
+            };
+            if at > held.head {
+                let closed = row.get::<_, u32>(3)? & closed_bit != 0;
+                read_balances(row, balances, closed)?.put(&mut held.account);
+                held.head = at;
             }
         }
     }
