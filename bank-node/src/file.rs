@@ -89,7 +89,8 @@ const ACCOUNTS: &str =
     "SELECT id, debits_pending, debits_posted, credits_pending, credits_posted FROM v_accounts";
 const ENTRIES: &str = "SELECT id, debit_account_id, credit_account_id, amount, kind, payment FROM v_transfers \
     WHERE payment IS NOT NULL";
-const PAYMENTS: &str = "SELECT digest, vote, outcome, evidence, jws FROM payments";
+const PAYMENTS: &str = "SELECT p.digest, vote, CASE WHEN late.seq IS NULL THEN outcome ELSE 1 END, \
+    coalesce(late.evidence, p.evidence), jws FROM payments p LEFT JOIN late_commits late USING (order_id, digest)";
 
 /// A running bank holds the lock on the file beside its own.
 fn check_not_running(path: &Path) -> Result<(), FileError> {

@@ -82,7 +82,10 @@ impl Bank {
 
     fn vote(&mut self) -> Verified<Vote> {
         match self.sync().as_slice() {
-            [Effect::Vote { vote, .. }] => self.signer.sign_own(vec![vote.clone()]).remove(0),
+            // Settled here: the whole proof comes with the vote.
+            [Effect::Vote { vote, .. } | Effect::Proof { vote, .. }] => {
+                self.signer.sign_own(vec![vote.clone()]).remove(0)
+            }
             other => panic!("expected one vote, got {other:?}"),
         }
     }
@@ -301,4 +304,23 @@ fn an_old_copy_of_the_file_is_noticed() {
     let fault = restored.node.handle_prepare(NOW, &courier(), &order, None, std::slice::from_ref(&beta_yes));
     assert!(matches!(fault, Err(Fault::ForgottenVote { .. })), "{fault:?}");
     alpha.prepare(&order, &[beta_yes]);
+}
+
+#[test]
+fn no_order_can_fill_the_clearing_account_up() {
+    let (_, mut beta) = banks();
+    let huge = order(1, u128::from(u64::MAX));
+    assert_eq!(beta.prepare(&huge, &[]).statement().decision, no(Reason::LimitExceeded), "R11");
+    assert_eq!(beta.balance(Some(OwnAccount::Clearing)), [0; 4]);
+    assert_eq!(beta.prepare(&order(2, 40), &[]).statement().decision, Decision::Yes);
+}
+
+#[test]
+fn a_bank_that_the_order_does_not_name_cannot_have_it_refused() {
+    let (_, mut beta) = banks();
+    let order = order(1, 40);
+    let stranger = Peer::bank(BankName::new("gamma").unwrap());
+    beta.node.handle_resolve(NOW, &stranger, &order, None).unwrap();
+    assert_eq!(beta.sync(), []);
+    assert_eq!(beta.prepare(&order, &[]).statement().decision, Decision::Yes);
 }

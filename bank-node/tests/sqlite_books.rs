@@ -66,7 +66,9 @@ impl Bank {
 
     fn vote(&mut self) -> Verified<Vote> {
         match self.sync().as_slice() {
-            [Effect::Vote { vote, .. }] => signer(vote.bank.as_str()).sign_own(vec![vote.clone()]).remove(0),
+            [Effect::Vote { vote, .. } | Effect::Proof { vote, .. }] => {
+                signer(vote.bank.as_str()).sign_own(vec![vote.clone()]).remove(0)
+            }
             other => panic!("expected one vote, got {other:?}"),
         }
     }
@@ -186,6 +188,7 @@ fn every_altered_row_of_the_bank_is_noticed() {
         ("customers", "seq", "seq + 1"),
         ("customers", "closed_seq", "1"),
         ("account_names", "name", "name || 'x'"),
+        ("account_names", "name", "name || 'x' WHERE name LIKE '#%'"),
         ("refusal_floors", "expires_at", "9"),
         ("payments", "order_id", "zeroblob(16)"),
         ("payments", "digest", "zeroblob(32)"),
@@ -205,4 +208,52 @@ fn every_altered_row_of_the_bank_is_noticed() {
     }
     file.execute_batch("DELETE FROM payments").unwrap();
     assert!(first_bad_bank_row(&file).unwrap().is_some(), "a forgotten YES went unnoticed");
+}
+
+#[test]
+fn a_commit_after_an_abort_keeps_both_in_the_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
+    alpha.open_account("asha");
+    beta.open_account("bela");
+    let order = order();
+    let from = Peer::coordinator(NodeName::new("c1").unwrap());
+    let alpha_yes = alpha.prepare(&order, &[]);
+    let word = |decision| Vote { payment: order.digest(), bank: BankName::new("beta").unwrap(), decision };
+    let say = |decision| signer("beta").sign_own(vec![word(decision)]).remove(0);
+    let beta_no = say(hundi_protocol::Decision::No(hundi_protocol::Reason::Resolved));
+    alpha.node.handle_outcome(NOW, &from, &order, &[beta_no]).unwrap();
+    alpha.sync();
+    let beta_yes = say(hundi_protocol::Decision::Yes);
+    alpha.node.handle_outcome(NOW, &from, &order, &[alpha_yes, beta_yes]).unwrap();
+    alpha.sync();
+    alpha = alpha.reopen(&dir);
+    let stored = alpha.node.books_mut().payment(&order).unwrap().unwrap();
+    assert_eq!(stored.settled, Some(Outcome::Commit), "R12: the complete YES set counts");
+    assert_eq!(alpha.sql("SELECT outcome FROM v_votes"), ["commit"]);
+    let path = alpha.path.clone();
+    drop(alpha);
+    assert_eq!(first_bad_bank_row(&Connection::open(&path).unwrap()).unwrap(), None);
+}
+
+#[test]
+fn a_file_belongs_to_one_bank() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut alpha = Bank::open(&dir, "alpha");
+    let (name, key) = (BankName::new("alpha").unwrap(), signer("alpha").public());
+    alpha.node.books_mut().claim(&name, key).unwrap();
+    alpha.open_account("asha");
+    alpha = alpha.reopen(&dir);
+    alpha.node.books_mut().claim(&name, key).unwrap();
+    alpha.node.books().check_balance().unwrap();
+    let beta = BankName::new("beta").unwrap();
+    let error = alpha.node.books_mut().claim(&beta, signer("beta").public()).unwrap_err().to_string();
+    assert!(error.contains("the file of bank alpha"), "{error}");
+    alpha.node.books_mut().claim(&name, signer("beta").public()).unwrap_err();
+    let path = alpha.path.clone();
+    drop(alpha);
+    let file = Connection::open(&path).unwrap();
+    assert_eq!(first_bad_bank_row(&file).unwrap(), None);
+    file.execute_batch("UPDATE owner SET bank = 'beta'").unwrap();
+    assert!(first_bad_bank_row(&file).unwrap().is_some());
 }

@@ -10,6 +10,8 @@ use hundi_protocol::{
 
 use super::{Answer, Options, Results};
 
+/// The longest wait before an unanswered order goes to another coordinator.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long to wait before an order that was turned away goes again.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 
@@ -159,7 +161,7 @@ impl<'a> Window<'a> {
             let next = match lane {
                 Some(lane) => {
                     under_way.lane = lane;
-                    under_way.wait = wait * 2;
+                    under_way.wait = wait.saturating_mul(2).min(WAIT_MAX);
                     self.outgoing[lane].push(Arc::clone(&self.orders[place]));
                     self.repeats += 1;
                     now + wait

@@ -134,14 +134,15 @@ fn pay_one(args: &PayArgs) -> Result<(), Failure> {
                 Outcome::Abort => failed(format!("the payment {} was refused", order.digest())),
             }
         }
-        Answer::NotAccepted(why) => failed(format!("no coordinator takes the order on: {why:?}; nothing was started")),
+        Answer::NotAccepted(why) => {
+            failed(format!("no coordinator takes the order on: {why:?}; nothing was started"))
+        }
         Answer::Unknown => failed(format!(
-            "no answer within {} s: payment {} may be paid or not; ask with `hundi status {0}`, or repeat the same \
-             order (--order FILE)",
-            args.wait,
-            order.digest()
-        )
-        .replace("{0}", &order.digest().to_string())),
+            "no answer within {wait} s: payment {payment} may be paid or not; ask with `hundi status {payment}`, or \
+             repeat the same order (--order FILE)",
+            wait = args.wait,
+            payment = order.digest()
+        )),
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hundi_ledger::{Amount, Code, CreateTransferStatus, Transfer, TransferFlags};
 use hundi_protocol::{
-    Authorised, Decision, Digest, Direction, Leg, Order, Outcome, Peer, Reason, UnixMillis, Verified, Vote,
+    Authorised, Decision, Digest, Direction, Leg, Minor, Order, Outcome, Peer, Reason, UnixMillis, Verified,
+    Vote,
 };
 
 use super::{Effect, Fault, Participant, legs_at, reason_of};
@@ -12,6 +13,10 @@ use crate::books::{
     Books, Customer, OwnAccount, Payment, Step, ledger_code, transfer_id, transfer_user_data,
 };
 use crate::flaw::{Flaw, Flaws};
+
+/// The most that one leg may move, in minor units: what a 63-bit integer holds. Far above any payment, and so far
+/// below what an account can count that no number of orders can fill the clearing account up (R11).
+const LEG_MAX: Minor = Minor(i64::MAX as u128);
 
 /// The `code` of every transfer of a payment.
 pub(super) const PAYMENT: Code = Code(1);
@@ -73,7 +78,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         order: &Arc<Order>,
         authority: Option<&Authorised>,
     ) -> Result<(), Fault<B::Error>> {
-        if !self.is_named_by(order) || self.flaws.has(Flaw::IgnoreResolve) {
+        let stranger = from.as_bank().is_some_and(|bank| !order.banks().contains(&bank));
+        if stranger || !self.is_named_by(order) || self.flaws.has(Flaw::IgnoreResolve) {
             return Ok(());
         }
         if let Some(payment) = self.books.payment(order)? {
@@ -169,6 +175,9 @@ impl<B: Books, F: Flaws> Participant<B, F> {
     ) -> Result<Result<Vec<Transfer>, Reason>, Fault<B::Error>> {
         let mut transfers = Vec::with_capacity(1);
         for (index, leg) in legs_at(order, &self.bank.clone()) {
+            if leg.amount > LEG_MAX {
+                return Ok(Err(Reason::LimitExceeded)); // R11
+            }
             let Some(customer) = self.books.customer(&leg.account.name)? else {
                 return Ok(Err(Reason::UnknownAccount));
             };

@@ -1,6 +1,6 @@
 //! Operators' requests, and questions about payments.
 
-use hundi_ledger::{Store, TransferId};
+use hundi_ledger::{Known, Store, TransferId};
 use hundi_protocol::ConnectionId;
 use hundi_protocol::{
     AccountName, AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, Certificate, Digest,
@@ -8,7 +8,8 @@ use hundi_protocol::{
 };
 
 use super::core::{Core, CoreError};
-use crate::books::{Books, Customer};
+use super::history::Question;
+use crate::books::{Books, Customer, Payment, Step, transfer_id};
 use crate::participant::{AccountAnswer, AccountRequest, Fault};
 
 /// How many accounts a page of a listing holds.
@@ -41,7 +42,7 @@ impl Core {
                 return Ok(());
             }
             AdminAction::InFlight => {
-                let result = self.in_flight(now);
+                let result = self.in_flight(now)?;
                 self.show(from, Message::AdminReply(AdminReply { request, result }));
                 return Ok(());
             }
@@ -97,19 +98,38 @@ impl Core {
         })
     }
 
-    fn in_flight(&self, now: UnixMillis) -> AdminResult {
-        let ids = self.participant.books().in_doubt().map(|payment| payment.order.id());
-        let (payments, oldest) = ids.fold((0, None), |(count, oldest), id| {
-            let time_ms = u64::try_from(id.uuid().as_u128() >> 80).unwrap_or(u64::MAX);
-            (count + 1, Some(oldest.map_or(time_ms, |oldest: u64| oldest.min(time_ms))))
-        });
-        let oldest_ms = oldest.map_or(0, |oldest| now.0.saturating_sub(oldest));
-        AdminResult::InFlight { payments, oldest_ms }
+    /// Payments in doubt and the age of the oldest, by the time at which this bank booked its hold.
+    fn in_flight(&mut self, now: UnixMillis) -> Result<AdminResult, CoreError> {
+        let bank = self.participant.bank().clone();
+        let first_leg = |payment: &Payment| {
+            let leg = payment.order.legs().iter().position(|leg| leg.account.bank == bank);
+            transfer_id(&payment.order, leg.unwrap_or_default(), Step::Book)
+        };
+        let holds: Vec<TransferId> = self.participant.books().in_doubt().map(first_leg).collect();
+        let payments = holds.len() as u64;
+        let mut oldest_ms = 0;
+        for hold in holds {
+            let known = self.participant.books_mut().ledger().transfer(hold);
+            if let Known::Yes(transfer, _) = known.map_err(|error| Fault::Store(error.into()))? {
+                oldest_ms = oldest_ms.max(now.0.saturating_sub(transfer.timestamp.0 / 1_000_000));
+            }
+        }
+        Ok(AdminResult::InFlight { payments, oldest_ms })
     }
 
-    /// What this bank can prove of a payment, if it is in doubt or settled lately.
-    pub(super) fn handle_status(&mut self, to: ConnectionId, digest: Digest) {
-        let status = match self.participant.books().recent_payment(&digest) {
+    /// What this bank knows of a payment: at once if it is at hand, else after a look into the file.
+    pub(super) fn handle_status(&mut self, to: ConnectionId, payment: Digest) {
+        if let Some(known) = self.participant.books().recent_payment(&payment).cloned() {
+            return self.answer_status(to, payment, Some(&known));
+        }
+        if self.questions.try_send(Question { from: to, payment }).is_err() {
+            self.answer_status(to, payment, None); // Too many questions at once.
+        }
+    }
+
+    /// Answers with what this bank can prove.
+    pub(super) fn answer_status(&mut self, to: ConnectionId, digest: Digest, known: Option<&Payment>) {
+        let status = match known {
             None => PaymentStatus::Unknown,
             Some(payment) => {
                 let own = hundi_protocol::Vote {
@@ -121,9 +141,10 @@ impl Core {
                 votes.extend(payment.evidence.iter().cloned());
                 match Certificate::new(payment.order.clone(), &votes) {
                     Some(proof) => PaymentStatus::Settled { certificate: proof.to_unchecked() },
-                    None => PaymentStatus::InFlight {
-                        votes: votes.iter().map(|vote| vote.signed().clone()).collect(),
-                    },
+                    None => {
+                        let votes = votes.iter().map(|vote| vote.signed().clone()).collect();
+                        PaymentStatus::InFlight { votes }
+                    }
                 }
             }
         };

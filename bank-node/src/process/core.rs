@@ -7,12 +7,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
-use hundi_protocol::{Ack, Certificate, Message, Order, Peer, Signer, UnixMillis, Verified, Verifier, Vote};
+use hundi_protocol::{
+    Ack, Certificate, Digest, Message, Order, Peer, Signer, UnixMillis, Verified, Verifier, Vote,
+};
 use hundi_protocol::{ConnectionId, Inbound, Link};
 use tracing::{error, info, warn};
 
+use super::history::Question;
 use super::now;
-use crate::books::Books;
+use crate::books::{Books, Payment};
 use crate::participant::{Effect, Fault, Participant};
 use crate::sqlite_books::{BooksError, SqliteBooks, WriteSet};
 
@@ -32,6 +35,15 @@ pub(super) enum Event {
     Inbound(Inbound),
     /// The disk finished a transaction, or failed for good.
     Durable(Result<Commit, CommitError>),
+    /// What the file has on a payment that was asked about.
+    Found {
+        /// Who asked.
+        from: ConnectionId,
+        /// The payment.
+        payment: Digest,
+        /// What there is.
+        found: Option<Box<Payment>>,
+    },
     /// The disk thread has ended.
     DiskGone,
     /// Finish what is under way, then stop.
@@ -59,6 +71,7 @@ pub(super) struct Core {
     pub(super) signer: Signer,
     refusals_kept_ms: u64,
     sets: Sender<WriteSet>,
+    pub(super) questions: Sender<Question>,
     /// The transaction that the disk is writing.
     writing: Option<CommitSeq>,
     /// The last transaction cut.
@@ -79,6 +92,7 @@ impl Core {
         link: Link,
         refusals_kept_ms: u64,
         sets: Sender<WriteSet>,
+        questions: Sender<Question>,
     ) -> Self {
         let cut = participant.books().last_commit();
         Core {
@@ -88,6 +102,7 @@ impl Core {
             signer,
             refusals_kept_ms,
             sets,
+            questions,
             writing: None,
             cut,
             next_floor: UnixMillis(0),
@@ -119,6 +134,9 @@ impl Core {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
                     Event::Durable(result) => self.handle_durable(result?),
+                    Event::Found { from, payment, found } => {
+                        self.answer_status(from, payment, found.as_deref())
+                    }
                     Event::DiskGone => return Err(CoreError::DiskGone),
                     Event::Stop => stopping = true,
                 }

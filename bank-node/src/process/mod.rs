@@ -8,25 +8,28 @@
 mod accounts;
 mod core;
 mod disk;
+mod history;
 mod inbox;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Sender, TrySendError};
-use hundi_protocol::{BankName, Peer, UnixMillis, Verifier};
+use hundi_protocol::{BankName, Peer, Signer, UnixMillis, Verifier};
 use hundi_protocol::{Identity, Network, NetworkError};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
 use tracing::info;
 
 use crate::participant::{Participant, Policy};
-use crate::sqlite_books::{BooksError, SqliteBooks};
+use crate::sqlite_books::{BankDisk, BooksError, History, SqliteBooks};
 pub use core::CoreError;
 use core::{Core, Event};
 
+/// Remembers beside `bank.db` that there is one.
+const MARKER_FILE: &str = "bank.db.exists";
 /// How many batches of messages wait for the core before the links stop reading.
 const EVENTS_MAX: usize = 1_024;
 
@@ -65,6 +68,25 @@ pub enum StartError {
         path: PathBuf,
         /// What is wrong with it.
         error: BooksError,
+    },
+    /// The file was there once, and is gone or empty.
+    #[error(
+        "{path} is gone or empty, and this bank has voted from it: with a new file it would vote against its own word. \
+         Bring the file back; only if no other bank has ever heard of this one, remove {marker}"
+    )]
+    BooksGone {
+        /// The file.
+        path: PathBuf,
+        /// What remembers it.
+        marker: PathBuf,
+    },
+    /// The note that the file exists.
+    #[error("{path}: {error}")]
+    Marker {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
     },
     /// The folder belongs to somebody else.
     #[error("{folder} is the folder of {found}, not of {expected}; give the folder of {expected} as --data")]
@@ -148,8 +170,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     }
     let signer = identity.load_signer(&config.folder, &network)?;
     let path = config.folder.join("bank.db");
-    let (books, disk) = SqliteBooks::open(&path, Verifier::new(network.directory()))
-        .map_err(|error| StartError::Books { path, error })?;
+    let (books, disk) = open_books(&config, &path, &network, &signer)?;
     let address = network.node(&expected).and_then(|node| node.address.clone());
     let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
     let listener = TcpListener::bind(&address)
@@ -164,19 +185,45 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         })
     };
     let verifier = Verifier::new(network.directory());
+    let directory = network.directory();
     let options =
         LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
     let link = Link::start(options)?;
     let (sets, to_write) = crossbeam_channel::bounded(1);
     let disk = disk::spawn(disk, to_write, events.clone()).map_err(StartError::Thread)?;
+    let (questions, to_answer) = crossbeam_channel::bounded(history::QUESTIONS_MAX);
+    let history = History::open(&path, Verifier::new(directory))
+        .map_err(|error| StartError::Books { path: path.clone(), error })?;
+    history::spawn(history, to_answer, events.clone()).map_err(StartError::Thread)?;
     info!(%address, in_doubt = books.in_doubt().count(), "bank {} is up", config.name);
     let participant = Participant::open(config.name, books, config.policy);
-    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, sets);
+    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, sets, questions);
     let core = std::thread::Builder::new()
         .name("core".into())
         .spawn(move || core.run(&inputs))
         .map_err(StartError::Thread)?;
     Ok(Running { stopper: Stopper(events), core, disk })
+}
+
+/// Opens the bank's file: this bank's, with books that balance, and not a new one in place of one that is gone.
+fn open_books(
+    config: &Config,
+    path: &Path,
+    network: &Network,
+    signer: &Signer,
+) -> Result<(SqliteBooks, BankDisk), StartError> {
+    let marker = config.folder.join(MARKER_FILE);
+    let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    if marker.exists() && !is_there {
+        return Err(StartError::BooksGone { path: path.into(), marker });
+    }
+    let failed = |error| StartError::Books { path: path.into(), error };
+    let (mut books, disk) = SqliteBooks::open(path, Verifier::new(network.directory())).map_err(failed)?;
+    books.claim(&config.name, signer.public()).map_err(failed)?;
+    books.check_balance().map_err(failed)?;
+    let note = "This bank has voted from its file bank.db. Without that file it must not start.\n";
+    std::fs::write(&marker, note).map_err(|error| StartError::Marker { path: marker, error })?;
+    Ok((books, disk))
 }
 
 /// The clock, in the one place that reads it. A clock before 1970 reads as 1970.

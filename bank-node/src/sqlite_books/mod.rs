@@ -16,8 +16,8 @@ use std::path::Path;
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{self, Changes, Commit, CommitError, Disk, OpenError, Options, ReadError, State};
 use hundi_protocol::{
-    AccountName, BadProof, Currency, Digest, DoubleVote, MalformedOrder, Order, OrderId, Outcome, UnixMillis,
-    Verified, Verifier, Vote,
+    AccountName, BadProof, BankName, Currency, Digest, DoubleVote, MalformedOrder, Order, OrderId, Outcome,
+    PublicKey, UnixMillis, Verified, Verifier, Vote,
 };
 
 use crate::books::{Books, Customer, Payment};
@@ -39,6 +39,21 @@ pub enum BooksError {
     /// SQLite could not read the bank's tables.
     #[error("reading the bank's file: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The file is another bank's.
+    #[error(
+        "this is the file of bank {found}, not of {expected} (or {expected} has another signing key now)"
+    )]
+    OtherBank {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: BankName,
+    },
+    /// The books do not balance.
+    #[error(
+        "debits and credits differ over all accounts: the file was changed from outside; bring a good copy back"
+    )]
+    Unbalanced,
     /// A row that this program did not write so.
     #[error("damaged row in table {table}: {what}")]
     Damaged {
@@ -101,6 +116,20 @@ impl BankDisk {
     }
 }
 
+/// Finds payments that the books let go, on a thread of its own: a digest alone is looked for in every row.
+#[derive(Debug)]
+pub(crate) struct History(Reader);
+
+impl History {
+    pub(crate) fn open(path: &Path, verifier: Verifier) -> Result<Self, BooksError> {
+        Reader::open(path, verifier).map(History)
+    }
+
+    pub(crate) fn find(&mut self, digest: &Digest) -> Result<Option<Payment>, BooksError> {
+        self.0.payment_by_digest(digest)
+    }
+}
+
 /// A bank's books over its file. It executes in memory and collects what is to be written, for [`BankDisk`] to write on
 /// another thread in one transaction.
 #[derive(Debug)]
@@ -139,6 +168,30 @@ impl SqliteBooks {
             SqliteBooks { ledger, customers, cache, reader, floor, last_commit, rows, currencies },
             BankDisk(disk),
         ))
+    }
+
+    /// Makes sure that the file is this bank's; a new file becomes so with its first commit.
+    ///
+    /// # Errors
+    /// [`BooksError::OtherBank`], or the file cannot be read.
+    pub fn claim(&mut self, bank: &BankName, key: PublicKey) -> Result<(), BooksError> {
+        match self.reader.owner()? {
+            None => self.rows.push(Row::Owner { bank: bank.clone(), key }),
+            Some((name, found)) if name == bank.as_str() && found == key.as_bytes() => {}
+            Some((found, _)) => return Err(BooksError::OtherBank { found, expected: bank.clone() }),
+        }
+        Ok(())
+    }
+
+    /// Whether debits equal credits over all accounts on disk. Looks at each account.
+    ///
+    /// # Errors
+    /// [`BooksError::Unbalanced`], or the file cannot be read.
+    pub fn check_balance(&self) -> Result<(), BooksError> {
+        match self.reader.books_balance()? {
+            true => Ok(()),
+            false => Err(BooksError::Unbalanced),
+        }
     }
 
     /// Takes what was recorded since the last call, for [`BankDisk::commit`].

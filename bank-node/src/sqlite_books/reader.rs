@@ -20,7 +20,9 @@ pub(super) struct Reader {
     verifier: Verifier,
 }
 
-const PAYMENT: &str = "vote, claims_order_id, outcome, evidence, jws";
+/// A payment as it stands: a late commit counts, not the abort before it.
+const PAYMENT: &str = "vote, claims_order_id, CASE WHEN late.seq IS NULL THEN outcome ELSE 1 END, \
+    coalesce(late.evidence, p.evidence), jws FROM payments p LEFT JOIN late_commits late USING (order_id, digest)";
 
 impl Reader {
     pub(super) fn open(path: &Path, verifier: Verifier) -> Result<Self, BooksError> {
@@ -59,12 +61,48 @@ impl Reader {
         newest.map(|bytes| order_id(&bytes)).transpose()
     }
 
+    /// The bank whose file this is; `None` in a new file.
+    pub(super) fn owner(&self) -> Result<Option<(String, Vec<u8>)>, BooksError> {
+        let owner = self
+            .connection
+            .query_row("SELECT bank, key FROM owner", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(owner.optional()?)
+    }
+
+    /// Whether debits equal credits over all accounts, pending and posted.
+    pub(super) fn books_balance(&self) -> Result<bool, BooksError> {
+        let mut select = self.connection.prepare(
+            "SELECT CAST(debits_pending AS TEXT), CAST(credits_pending AS TEXT), \
+             CAST(debits_posted AS TEXT), CAST(credits_posted AS TEXT) FROM v_accounts",
+        )?;
+        let mut rows = select.query([])?;
+        let mut sums = [0u128; 4];
+        while let Some(row) = rows.next()? {
+            for (place, sum) in sums.iter_mut().enumerate() {
+                let amount: u128 = row
+                    .get::<_, String>(place)?
+                    .parse()
+                    .map_err(|_| BooksError::damaged("balances", "not a number"))?;
+                *sum = sum
+                    .checked_add(amount)
+                    .ok_or_else(|| BooksError::damaged("balances", "the sums overflow"))?;
+            }
+        }
+        Ok(sums[0] == sums[1] && sums[2] == sums[3])
+    }
+
+    /// A payment by its digest alone: looks at every row.
+    pub(super) fn payment_by_digest(&mut self, digest: &Digest) -> Result<Option<Payment>, BooksError> {
+        let found = self.select(&format!("SELECT {PAYMENT} WHERE digest = ?"), [digest.as_bytes()])?;
+        Ok(found.into_iter().next())
+    }
+
     pub(super) fn in_doubt(&mut self) -> Result<Vec<Payment>, BooksError> {
-        self.select(&format!("SELECT {PAYMENT} FROM payments WHERE outcome IS NULL"), [])
+        self.select(&format!("SELECT {PAYMENT} WHERE outcome IS NULL"), [])
     }
 
     pub(super) fn payments_of_order(&mut self, order_id: OrderId) -> Result<Vec<Payment>, BooksError> {
-        self.select(&format!("SELECT {PAYMENT} FROM payments WHERE order_id = ?"), [order_id.to_bytes()])
+        self.select(&format!("SELECT {PAYMENT} WHERE order_id = ?"), [order_id.to_bytes()])
     }
 
     pub(super) fn payment(
@@ -72,7 +110,7 @@ impl Reader {
         order_id: OrderId,
         digest: &Digest,
     ) -> Result<Option<Payment>, BooksError> {
-        let sql = format!("SELECT {PAYMENT} FROM payments WHERE order_id = ? AND digest = ?");
+        let sql = format!("SELECT {PAYMENT} WHERE order_id = ? AND digest = ?");
         let mut select = self.connection.prepare_cached(&sql)?;
         let found = select.query_row((order_id.to_bytes(), digest.as_bytes()), raw_payment).optional()?;
         found.map(|raw| raw.check(&mut self.verifier)).transpose()

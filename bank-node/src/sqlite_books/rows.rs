@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hundi_ledger::{AccountId, CommitSeq};
 use hundi_protocol::{
-    AccountName, Currency, Decision, Digest, DoubleVote, Order, OrderId, Outcome, PublicKey, Signed,
-    UnixMillis, Verified, Vote,
+    AccountName, BankName, Currency, Decision, Digest, DoubleVote, Order, OrderId, Outcome, PublicKey,
+    Signed, UnixMillis, Verified, Vote,
 };
 use rusqlite::Transaction;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,7 @@ pub(super) enum Row {
     Vote { payment: Payment },
     Settle { order_id: OrderId, digest: Digest, outcome: Outcome, evidence: Vec<Verified<Vote>> },
     DoubleVote(DoubleVote),
+    Owner { bank: BankName, key: PublicKey },
     Floor(UnixMillis),
     Drop { upto: UnixMillis },
 }
@@ -82,6 +83,14 @@ impl RowHashes {
         self.add(&[b"double vote", digest, yes, no]);
     }
 
+    pub(super) fn late_commit(&mut self, digest: &[u8], evidence: &[u8]) {
+        self.add(&[b"late commit", digest, evidence]);
+    }
+
+    pub(super) fn owner(&mut self, bank: &str, key: &[u8]) {
+        self.add(&[b"owner", bank.as_bytes(), key]);
+    }
+
     pub(super) fn floor(&mut self, expires_at: i64) {
         self.add(&[b"floor", &expires_at.to_be_bytes()]);
     }
@@ -113,12 +122,11 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
             }
             Row::Vote { payment } => vote(tx, seq, payment, &mut hashes)?,
             Row::Settle { order_id, digest, outcome, evidence } => {
-                let evidence = evidence_bytes(evidence);
-                tx.prepare_cached(
-                    "UPDATE payments SET outcome = ?, settled_seq = ?, evidence = ? WHERE order_id = ? AND digest = ?",
-                )?
-                .execute((outcome_code(*outcome), seq, &evidence, order_id.to_bytes(), digest.as_bytes()))?;
-                hashes.settled(digest.as_bytes(), outcome_code(*outcome), &evidence);
+                settle(tx, seq, (*order_id, *digest), *outcome, evidence, &mut hashes)?;
+            }
+            Row::Owner { bank, key } => {
+                tx.execute("INSERT INTO owner VALUES (?, ?, ?)", (seq, bank.as_str(), key.as_bytes()))?;
+                hashes.owner(bank.as_str(), key.as_bytes());
             }
             Row::DoubleVote(proof) => double_vote(tx, seq, proof, &mut hashes)?,
             Row::Floor(floor) => {
@@ -191,6 +199,38 @@ fn vote(tx: &Transaction<'_>, seq: i64, payment: &Payment, hashes: &mut RowHashe
         if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
             hashes.settled(digest.as_bytes(), outcome, evidence);
         }
+    }
+    Ok(())
+}
+
+/// The first outcome goes beside the vote; a commit after an abort (R12) into a table of its own, for what is in
+/// the chain is never overwritten.
+fn settle(
+    tx: &Transaction<'_>,
+    seq: i64,
+    (order_id, digest): (OrderId, Digest),
+    outcome: Outcome,
+    evidence: &[Verified<Vote>],
+    hashes: &mut RowHashes,
+) -> rusqlite::Result<()> {
+    let evidence = evidence_bytes(evidence);
+    let first = tx
+        .prepare_cached(
+            "UPDATE payments SET outcome = ?, settled_seq = ?, evidence = ? \
+             WHERE order_id = ? AND digest = ? AND outcome IS NULL",
+        )?
+        .execute((outcome_code(outcome), seq, &evidence, order_id.to_bytes(), digest.as_bytes()))?;
+    if first == 1 {
+        hashes.settled(digest.as_bytes(), outcome_code(outcome), &evidence);
+        return Ok(());
+    }
+    let late = tx
+        .prepare_cached(
+            "INSERT OR IGNORE INTO late_commits(order_id, digest, seq, evidence) VALUES (?, ?, ?, ?)",
+        )?
+        .execute((order_id.to_bytes(), digest.as_bytes(), seq, &evidence))?;
+    if late == 1 {
+        hashes.late_commit(digest.as_bytes(), &evidence);
     }
     Ok(())
 }

@@ -38,6 +38,16 @@ CREATE TABLE payments(
 CREATE INDEX payments_in_doubt ON payments(seq) WHERE outcome IS NULL;
 CREATE INDEX payments_refused ON payments(expires_at) WHERE vote <> 0;
 
+-- A commit that was proven after an abort (a two-faced bank, R12): the row above keeps the first outcome, for it is in
+-- the chain. This one counts.
+CREATE TABLE late_commits(
+    order_id BLOB NOT NULL, digest BLOB NOT NULL, seq INTEGER NOT NULL, evidence BLOB NOT NULL,
+    PRIMARY KEY(order_id, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Whose file this is: another bank's node refuses it.
+CREATE TABLE owner(seq INTEGER PRIMARY KEY, bank TEXT NOT NULL, key BLOB NOT NULL) STRICT;
+
 -- Banks caught voting both ways: the two signed votes.
 CREATE TABLE double_votes(
     digest BLOB NOT NULL, bank TEXT NOT NULL, yes BLOB NOT NULL, no BLOB NOT NULL, seq INTEGER NOT NULL,
@@ -56,9 +66,10 @@ SELECT lower(hex(digest)) AS payment,
         WHEN 7 THEN 'duplicate_order_id' WHEN 8 THEN 'resolved' WHEN 9 THEN 'other_bank_refused'
         WHEN 10 THEN 'limit_exceeded' WHEN 11 THEN 'malformed' WHEN 12 THEN 'below_floor'
         WHEN 13 THEN 'overflow' WHEN 14 THEN 'unavailable' END AS reason,
-    CASE outcome WHEN 1 THEN 'commit' WHEN 0 THEN 'abort' END AS outcome,
+    CASE WHEN EXISTS (SELECT 1 FROM late_commits late WHERE late.order_id = p.order_id AND late.digest = p.digest)
+        THEN 'commit' WHEN outcome = 1 THEN 'commit' WHEN outcome = 0 THEN 'abort' END AS outcome,
     lower(hex(order_id)) AS order_id, expires_at, seq, settled_seq
-FROM payments;
+FROM payments p;
 ",
     migrations: &[],
     payment: "CASE e.code WHEN 1 THEN lower(substr(hex(e.id), 15) || hex(e.user_data_128)) \

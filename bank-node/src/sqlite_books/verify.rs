@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use hundi_ledger::AccountId;
-use hundi_protocol::Order;
-use rusqlite::Connection;
+use hundi_protocol::{Currency, Order};
+use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::RowHashes;
+use crate::books::OwnAccount;
 
 /// The first thing that is wrong with the bank's own tables, in words, or `None`.
 ///
@@ -25,6 +26,10 @@ pub fn first_bad_bank_row(connection: &Connection) -> rusqlite::Result<Option<St
     if let Some(bad) = add_payments(connection, &mut by_commit)? {
         return Ok(Some(bad));
     }
+    if let Some(bad) = first_stray(connection)? {
+        return Ok(Some(bad));
+    }
+    add_late_commits(connection, &mut by_commit)?;
     add_double_votes(connection, &mut by_commit)?;
     add_floors(connection, &mut by_commit)?;
     compare(connection, by_commit)
@@ -102,6 +107,54 @@ fn add_double_votes(
     while let Some(row) = rows.next()? {
         let (digest, yes, no): (Vec<u8>, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
         by_commit.entry(row.get(3)?).or_default().double_vote(&digest, &yes, &no);
+    }
+    Ok(())
+}
+
+/// What the bank's program never makes: triggers, and own accounts under other names.
+fn first_stray(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'")?;
+    if let Some(row) = select.query([])?.next()? {
+        return Ok(Some(format!("sqlite_master: trigger {} is not the bank's", row.get::<_, String>(0)?)));
+    }
+    let mut currencies = connection.prepare("SELECT DISTINCT currency FROM customers")?;
+    let mut rows = currencies.query([])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        let Ok(currency) = text.parse::<Currency>() else {
+            return Ok(Some(format!("customers: {text:?} is no currency")));
+        };
+        for own in OwnAccount::ALL {
+            let listed: Option<String> = connection
+                .query_row(
+                    "SELECT name FROM account_names WHERE account = ? AND currency = ?",
+                    (own.id(currency).0.to_be_bytes(), currency.as_str()),
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if listed != Some(own.name(currency)) {
+                return Ok(Some(format!("account_names: {} is not listed by its name", own.name(currency))));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn add_late_commits(
+    connection: &Connection,
+    by_commit: &mut BTreeMap<i64, RowHashes>,
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT digest, seq, evidence FROM late_commits")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (digest, evidence): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(2)?);
+        by_commit.entry(row.get(1)?).or_default().late_commit(&digest, &evidence);
+    }
+    let mut select = connection.prepare("SELECT seq, bank, key FROM owner")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (bank, key): (String, Vec<u8>) = (row.get(1)?, row.get(2)?);
+        by_commit.entry(row.get(0)?).or_default().owner(&bank, &key);
     }
     Ok(())
 }

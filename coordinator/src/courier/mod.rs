@@ -20,6 +20,9 @@ use hundi_protocol::{
 use crate::flaw::{Flaw, Flaws, Sound};
 use carried::{Carried, Stage};
 
+/// How many payments a full coordinator looks at for one that it can let go.
+const ROOM_LOOKS: usize = 64;
+
 /// In which order the banks are asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CommitOrder {
@@ -229,7 +232,7 @@ impl<F: Flaws> Courier<F> {
             self.effects.push_back(Effect::Answer { to: caller, certificate });
         } else if let Some(carried) = self.carried.get_mut(&digest) {
             carried.add_caller(caller);
-        } else if self.carried.len() >= self.policy.carried_max {
+        } else if self.carried.len() >= self.policy.carried_max && !self.make_room() {
             self.decline(caller, digest, Declined::Busy);
         } else if order.banks().iter().all(|bank| !self.banks.contains(bank)) {
             self.decline(caller, digest, Declined::UnknownBanks);
@@ -303,6 +306,17 @@ impl<F: Flaws> Courier<F> {
                 Stage::Telling { .. } => self.tell_banks(digest),
             }
         }
+    }
+
+    /// Lets go a settled payment whose banks have not all acknowledged: one bank's outage must not use up the
+    /// coordinator, and the bank asks the others itself (R5).
+    fn make_room(&mut self) -> bool {
+        let told = |digest: &Digest| matches!(self.carried[digest].stage, Stage::Telling { .. });
+        let settled = self.due.iter().map(|(_, digest)| *digest).take(ROOM_LOOKS).find(told);
+        if let Some(digest) = settled {
+            self.forget(digest);
+        }
+        settled.is_some()
     }
 
     fn carry(&mut self, now: UnixMillis, order: Arc<Order>, caller: Option<Caller>) {
