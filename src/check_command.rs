@@ -1,50 +1,83 @@
-//! `hundi check`: explore every crash, loss and reordering of a small network, or find a bug that is there on purpose.
+//! `hundi check`: explores a small network in every state that it can reach, and shows that it would notice a bug.
 
-use std::num::NonZeroUsize;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 use clap::Args;
-use hundi_checker::run::{
-    ConfigReport, MutantReport, Progress, Violation, configuration_names, configurations, mutant, mutants,
-    run_config, run_mutant, story,
-};
-use hundi_checker::world::{Arena, Bug};
-use indicatif::ProgressBar;
+use hundi_checker::configs::{self, Set};
+use hundi_checker::mutants::{self, Mutant};
+use hundi_checker::world::{Bug, HundiModel, Scenario};
+use hundi_checker::{Limits, Progress, Report, Story, explore, explorer, hunt};
 use serde::Serialize;
 
 use crate::console;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, While as _};
 
 /// Arguments of `hundi check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  hundi check                              every configuration of the ci set, exhausted
-  hundi check --config pair --threads 1    one configuration; with one thread a story is a shortest one
-  hundi check --mutant all                 one deliberate bug at a time: each must be found
-  hundi check --mutant send-before-sync    and the story of how it loses money
+#[command(after_help = "\
+Examples:
+  hundi check                              the set that continuous integration runs: under three minutes
+  hundi check --config full --json         everything, as one JSON object
+  hundi check --mutant all                 every deliberate bug must be found
+  hundi check --mutant send-before-sync --save story.json
+  hundi check --replay story.json
+  hundi check --config pair --explore 127.0.0.1:3000
 
-Exit status 1 when a property does not hold, a search was not finished, or a bug was not found.")]
+Exit code 0 if every search was exhausted and every property holds (and every mutant was caught), else 1.")]
 pub(crate) struct CheckArgs {
-    /// `ci`, `full`, or the name of one configuration.
-    #[arg(long, value_name = "NAME", default_value = "ci", conflicts_with = "mutant")]
-    config: String,
-    /// `all`, or the name of one deliberate bug: it is built into every node, and must be found.
-    #[arg(long, value_name = "NAME")]
+    /// A configuration, or the set `ci` or `full` [default: ci, or none with --mutant]
+    #[arg(long, value_name = "NAME|ci|full")]
+    config: Option<String>,
+    /// A deliberate bug that must be found, or `all`
+    #[arg(long, value_name = "NAME|all")]
     mutant: Option<String>,
-    /// List the configurations and the deliberate bugs.
-    #[arg(long)]
-    list: bool,
-    /// Threads that explore. The default is one for each processor; a deliberate bug is looked for with one.
+    /// Serve the Explorer for one configuration
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["json", "save", "replay"])]
+    explore: Option<SocketAddr>,
+    /// How many threads search [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Stop each search after about so many states; what is cut short proves nothing
     #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-    /// Print one JSON object.
+    states_max: Option<usize>,
+    /// Keep the story of a violation in a file, or the stories of several in a directory
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    save: Option<PathBuf>,
+    /// Walk a saved story again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "mutant"])]
+    replay: Option<PathBuf>,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// List configurations and mutants
+    #[arg(long)]
+    list: bool,
 }
 
-#[derive(Default, Serialize)]
-struct Report {
-    configs: Vec<ConfigReport>,
-    mutants: Vec<MutantReport>,
+/// The result, as JSON.
+#[derive(Debug, Default, Serialize)]
+struct Checked {
+    configs: Vec<Report>,
+    mutants: Vec<Hunted>,
+}
+
+/// What came of the search for a mutant.
+#[derive(Debug, Serialize)]
+struct Hunted {
+    name: &'static str,
+    rule: &'static str,
+    caught: bool,
+    /// The property that it breaks.
+    property: Option<String>,
+    /// The length of the shortest story of it.
+    steps: Option<usize>,
+    states: usize,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story: Option<Story>,
 }
 
 /// Runs the command.
@@ -53,139 +86,227 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
         list();
         return Ok(());
     }
-    let mut report = Report::default();
-    let fine = match &args.mutant {
-        Some(name) => check_mutants(name, args.json, &mut report)?,
-        None => check_configs(&args, &mut report)?,
-    };
-    if args.json {
-        console::json(&report)?;
+    if let Some(file) = &args.replay {
+        return replay(file);
     }
-    match (fine, &args.mutant) {
-        (true, _) => Ok(()),
-        (false, None) => {
-            Err(Failure::new(Exit::No, "not proved: see what is broken, not seen or unfinished above"))
+    let mutants = chosen_mutants(args.mutant.as_deref())?;
+    if let Some(address) = args.explore {
+        return serve(&args, mutants.first().copied(), address);
+    }
+    let default = if mutants.is_empty() { Some("ci") } else { None };
+    let scenarios = chosen_configs(args.config.as_deref().or(default))?;
+    let cores = available_parallelism().map_or(1, usize::from);
+    let limits = Limits { threads: args.threads.map_or(cores, usize::from), states_max: args.states_max };
+    let mut checked = Checked::default();
+    for scenario in scenarios {
+        let name = scenario.name;
+        let report = explore(scenario, limits, &mut |progress| show_progress(name, progress));
+        clear_progress();
+        if !args.json {
+            say_report(&report);
         }
-        (false, Some(_)) => {
-            Err(Failure::new(Exit::No, "a deliberate bug was not found: the checker is blind to it"))
+        checked.configs.push(report);
+    }
+    for mutant in mutants {
+        let report = hunt(mutant, &mut |progress| show_progress(mutant.name, progress));
+        clear_progress();
+        let hunted = Hunted {
+            name: mutant.name,
+            rule: mutant.rule,
+            caught: report.story.is_some(),
+            property: report.story.as_ref().map(|story| story.property.clone()),
+            steps: report.story.as_ref().map(|story| story.steps.len()),
+            states: report.states,
+            seconds: report.seconds,
+            story: report.story,
+        };
+        if !args.json {
+            say_hunted(&hunted, mutant.about);
         }
+        checked.mutants.push(hunted);
+    }
+    if let Some(path) = &args.save {
+        save(path, &checked)?;
+    }
+    if args.json {
+        console::json(&checked)?;
+    }
+    verdict(&checked)
+}
+
+fn verdict(checked: &Checked) -> Result<(), Failure> {
+    let open: Vec<&str> =
+        checked.configs.iter().filter(|report| !report.is_proved()).map(|report| report.name).collect();
+    let missed: Vec<&str> =
+        checked.mutants.iter().filter(|hunted| !hunted.caught).map(|hunted| hunted.name).collect();
+    match (open.is_empty(), missed.is_empty()) {
+        (true, true) => Ok(()),
+        (false, _) => Err(Failure::new(Exit::No, format_args!("not proved: {}", open.join(", ")))),
+        (true, false) => Err(Failure::new(Exit::No, format_args!("not caught: {}", missed.join(", ")))),
+    }
+}
+
+fn chosen_configs(name: Option<&str>) -> Result<Vec<Scenario>, Failure> {
+    let Some(name) = name else { return Ok(Vec::new()) };
+    let chosen: Vec<Scenario> = configs::all()
+        .into_iter()
+        .filter(|(set, scenario)| match name {
+            "ci" => *set == Set::Ci,
+            "full" => true,
+            name => scenario.name == name,
+        })
+        .map(|(_, scenario)| scenario)
+        .collect();
+    if chosen.is_empty() {
+        return Err(Failure::input(format_args!(
+            "no configuration {name:?}; `hundi check --list` shows all"
+        )));
+    }
+    Ok(chosen)
+}
+
+fn chosen_mutants(name: Option<&str>) -> Result<Vec<&'static Mutant>, Failure> {
+    match name {
+        None => Ok(Vec::new()),
+        Some("all") => Ok(mutants::ALL.iter().collect()),
+        Some(name) => match mutants::by_name(name) {
+            Some(mutant) => Ok(vec![mutant]),
+            None => Err(Failure::input(format_args!("no mutant {name:?}; `hundi check --list` shows all"))),
+        },
     }
 }
 
 fn list() {
-    console::say("Configurations:");
-    for (name, about) in configuration_names() {
-        console::say(format_args!("  {name:<12} {about}"));
+    console::say("configurations:");
+    for (set, scenario) in configs::all() {
+        let set = if set == Set::Ci { "ci  " } else { "full" };
+        console::say(format_args!("  {set} {:<20} {}", scenario.name, scenario.about));
     }
-    console::say("\nDeliberate bugs:");
-    for mutant in mutants() {
-        console::say(format_args!("  {:<22} breaks {}", mutant.name, mutant.rule));
+    console::say("mutants:");
+    for mutant in mutants::ALL {
+        console::say(format_args!("  {:<10} {:<20} {}", mutant.rule, mutant.name, mutant.about));
     }
 }
 
-fn check_configs(args: &CheckArgs, report: &mut Report) -> Result<bool, Failure> {
-    let scenarios = configurations(&args.config).ok_or_else(|| {
-        let text = format!("there is no configuration {:?}; `hundi check --list` names them", args.config);
-        Failure::input(text)
-    })?;
-    let threads = args.threads.map_or_else(processors, NonZeroUsize::get);
-    let mut fine = true;
-    for scenario in scenarios {
-        let watch = Watch::new(scenario.name);
-        let (searched, arena) =
-            run_config(scenario, Bug::default(), threads, |progress| watch.show(progress));
-        watch.done();
-        fine &= searched.is_proved();
-        if !args.json {
-            say_config(&searched, &arena);
-        }
-        report.configs.push(searched);
-    }
-    Ok(fine)
+fn serve(args: &CheckArgs, mutant: Option<&'static Mutant>, address: SocketAddr) -> Result<(), Failure> {
+    let bug = mutant.map_or(Bug::default(), |mutant| mutant.bug);
+    let name = args.config.as_deref().or(mutant.map(|mutant| mutant.config)).unwrap_or("pair");
+    let Some(scenario) = configs::by_name(name) else {
+        return Err(Failure::input("the Explorer shows one configuration: name it with --config"));
+    };
+    console::note(format_args!("the Explorer of {name} is at http://{address}/ (Ctrl-C ends it)"));
+    explorer::serve(scenario, bug, address).or_fail(|| format!("cannot serve the Explorer at {address}"))
 }
 
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
-fn say_config(searched: &ConfigReport, arena: &std::sync::Arc<Arena>) {
-    let verdict = match (searched.is_proved(), searched.exhausted) {
-        (true, _) => console::emphasis("proved", true),
-        (false, true) => console::emphasis("not proved: something was never seen", false),
-        (false, false) => console::emphasis("NOT PROVED", false),
+fn say_report(report: &Report) {
+    let word = match (report.is_proved(), &report.story, &report.unfinished) {
+        (true, _, _) => console::emphasis("holds", true),
+        (false, Some(_), _) => console::emphasis("VIOLATED", false),
+        (false, None, Some(why)) => console::emphasis(&format!("NOT PROVED: {why}"), false),
+        (false, None, None) => console::emphasis("NOT PROVED", false),
     };
     console::say(format_args!(
-        "{:<12} {verdict}   {} states, {} different, {} steps deep, {:.1} s",
-        searched.name, searched.states, searched.unique, searched.depth, searched.seconds
+        "{:<20} {word}: {} states, {} unique, depth {}, {:.1} s, {} MiB",
+        report.name, report.states, report.unique, report.depth, report.seconds, report.memory_mib
     ));
-    for property in searched.properties.iter().filter(|property| !property.holds) {
-        console::say(format_args!("   does not hold: {}", property.name));
+    let unseen = report.properties.iter().filter(|property| property.kind == "sometimes" && !property.holds);
+    if report.story.is_none() {
+        unseen.for_each(|property| console::say(format_args!("    never seen: {}", property.name)));
     }
-    for violation in &searched.violations {
-        say_story(violation, arena);
+    if let Some(story) = &report.story {
+        console::say(story);
     }
 }
 
-fn say_story(violation: &Violation, arena: &std::sync::Arc<Arena>) {
-    for line in story(arena, &violation.actions) {
-        console::say(line);
+fn say_hunted(hunted: &Hunted, about: &str) {
+    let word = console::emphasis(if hunted.caught { "caught" } else { "NOT CAUGHT" }, hunted.caught);
+    console::say(format_args!(
+        "{} ({}: {about}) {word} after {} states",
+        hunted.name, hunted.rule, hunted.states
+    ));
+    if let Some(story) = &hunted.story {
+        console::say(format_args!("{story}\n"));
     }
-    let rules = violation.rules.join(", ");
-    console::say(format_args!("     now this is broken: {} ({rules})\n", violation.property));
 }
 
-fn check_mutants(name: &str, json: bool, report: &mut Report) -> Result<bool, Failure> {
-    let chosen = match name {
-        "all" => mutants(),
-        one => vec![mutant(one).ok_or_else(|| {
-            let text = format!("there is no deliberate bug {one:?}; `hundi check --list` names them");
-            Failure::input(text)
-        })?],
+fn save(path: &Path, checked: &Checked) -> Result<(), Failure> {
+    let of_configs = checked.configs.iter().filter_map(|report| Some((report.name, report.story.as_ref()?)));
+    let of_mutants = checked.mutants.iter().filter_map(|hunted| Some((hunted.name, hunted.story.as_ref()?)));
+    let stories: Vec<(&str, &Story)> = of_configs.chain(of_mutants).collect();
+    let write = |file: &Path, story: &Story| {
+        let mut text = serde_json::to_string_pretty(story).map_err(Failure::outside)?;
+        text.push('\n');
+        std::fs::write(file, text).or_fail(|| format!("cannot write {}", file.display()))
     };
-    let tell = chosen.len() == 1;
-    let mut fine = true;
-    for mutant in chosen {
-        let watch = Watch::new("mutant");
-        let (found, violation) = run_mutant(&mutant, |progress| watch.show(progress));
-        watch.done();
-        fine &= found.caught;
-        if !json {
-            say_mutant(&found);
-            if let Some((violation, arena)) = violation.filter(|_| tell) {
-                say_story(&violation, &arena);
+    match stories.as_slice() {
+        [] => console::note("nothing to save: no violation"),
+        [(_, story)] if !path.is_dir() => write(path, story)?,
+        stories if path.is_dir() => {
+            for (name, story) in stories {
+                write(&path.join(format!("{name}.json")), story)?;
             }
         }
-        report.mutants.push(found);
+        _ => {
+            let path = path.display();
+            return Err(Failure::input(format_args!(
+                "{path}: several stories go into a directory that exists"
+            )));
+        }
     }
-    Ok(fine)
+    Ok(())
 }
 
-fn say_mutant(found: &MutantReport) {
-    let Some((config, (property, steps))) = found.config.zip(found.property.zip(found.steps)) else {
-        let missed = console::emphasis("NOT FOUND", false);
-        console::say(format_args!("{:<22} {:<10} {missed}", found.name, found.rule));
-        return;
+fn replay(file: &Path) -> Result<(), Failure> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file).or_fail(|| format!("cannot read {path}"))?;
+    let story: Story = serde_json::from_str(&text)
+        .map_err(|error| Failure::input(format_args!("{path}: not a story: {error}")))?;
+    let config = || {
+        configs::by_name(&story.config)
+            .ok_or_else(|| Failure::input(format_args!("{path}: no configuration {:?}", story.config)))
     };
-    console::say(format_args!(
-        "{:<22} {:<10} found in {steps} steps of «{config}»: breaks «{property}»",
-        found.name, found.rule
-    ));
+    if let Some(name) = &story.mutant {
+        let mutant = mutants::by_name(name);
+        let mutant = mutant.ok_or_else(|| Failure::input(format_args!("{path}: no mutant {name:?}")))?;
+        let broken = walk(&story, &HundiModel::new(config()?, mutant.bug));
+        console::say(format_args!(
+            "with the bug {name}: {}",
+            broken.as_deref().unwrap_or("every property holds")
+        ));
+    }
+    let broken = walk(&story, &HundiModel::new(config()?, Bug::default()));
+    console::say(format_args!("in the model: {}", broken.as_deref().unwrap_or("every property holds")));
+    match broken {
+        Some(broken) => Err(Failure::new(Exit::No, broken)),
+        None => Ok(()),
+    }
 }
 
-/// Progress on a terminal: there is no total to count towards, so it shows how far the search is.
-struct Watch(ProgressBar);
-
-impl Watch {
-    fn new(what: &'static str) -> Self {
-        Watch(console::counter(what))
+fn walk(story: &Story, model: &HundiModel) -> Option<String> {
+    let walk = story.walk(model);
+    if walk.passed_over > 0 {
+        let all = story.steps.len();
+        console::note(format_args!("{} of {all} steps are not possible here", walk.passed_over));
     }
+    walk.broken.map(|(prop, steps)| format!("broken after {steps} steps: {}", prop.name()))
+}
 
-    fn show(&self, progress: Progress) {
-        self.0.set_position(progress.unique);
-        self.0.set_prefix(progress.depth.to_string());
+/// Shows how far a search is, to a person who watches.
+fn show_progress(name: &str, progress: Progress) {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() && progress.elapsed.as_millis() > 500 {
+        let Progress { states, unique, depth, elapsed } = progress;
+        let seconds = elapsed.as_secs();
+        let _ =
+            write!(stderr, "\r\x1b[K{name}: {states} states, {unique} unique, depth {depth}, {seconds} s");
+        let _ = stderr.flush();
     }
+}
 
-    fn done(self) {
-        self.0.finish_and_clear();
+fn clear_progress() {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K");
+        let _ = stderr.flush();
     }
 }

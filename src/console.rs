@@ -74,18 +74,3 @@ pub(crate) fn progress(what: &'static str, total: u64) -> ProgressBar {
         Err(_) => bar,
     }
 }
-
-/// A counter on stderr for work whose end is not known beforehand; none unless a person looks at it.
-pub(crate) fn counter(what: &'static str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    match ProgressStyle::with_template(
-        "{msg:>12} {spinner} {human_pos} states, {prefix} steps deep, {elapsed}",
-    ) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}

@@ -45,7 +45,7 @@ pub enum Flaw {
     NoOutranksYes,
     /// R13: closes an account that has payment holds.
     CloseOverHolds,
-    /// R13: looks at the account again before it posts, and gives up when it is closed.
+    /// R13: looks at the funds again before it posts, and gives up when they are short.
     RefusePost,
 }
 

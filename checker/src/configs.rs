@@ -4,7 +4,7 @@ use hundi_bank_node::AccountRequest;
 use hundi_coordinator::CommitOrder;
 use hundi_protocol::{AccountName, Minor, Reason};
 
-use crate::world::{Chore, Crashes, LATER, Scenario, Witness};
+use crate::world::{Chore, Crashes, LATER, NEVER, START, Scenario, Witness};
 
 const LAST: CommitOrder = CommitOrder::PayerLast;
 const PARALLEL: CommitOrder = CommitOrder::Parallel;
@@ -31,183 +31,279 @@ fn three_banks(name: &'static str, about: &'static str) -> Scenario {
 /// Everything a payment may come to.
 const BOTH_ENDS: &[Witness] = &[Witness::Commit, Witness::Abort, Witness::ToldCommit, Witness::ToldAbort];
 
-/// Every configuration, the small ones first.
+/// Every configuration of both sets.
+#[must_use]
 pub fn all() -> Vec<(Set, Scenario)> {
+    let ci = [one_payment(), several(), rules(), refusals()].into_iter().flatten();
+    let full = large().into_iter().map(|scenario| (Set::Full, scenario));
+    ci.map(|scenario| (Set::Ci, scenario)).chain(full).collect()
+}
+
+/// The configuration of a name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Scenario> {
+    all().into_iter().map(|(_, scenario)| scenario).find(|scenario| scenario.name == name)
+}
+
+const SIXTY: &[(&str, u128)] = &[("bob@beta", 60)];
+const TO_TWO: &[(&str, u128)] = &[("bob@beta", 60), ("cid@gamma", 40)];
+
+/// One payment, with every crash.
+fn one_payment() -> Vec<Scenario> {
     use Witness as W;
-    let any = Crashes::Any;
     vec![
-        (
-            Set::Ci,
-            two_banks("pair", "one payment, payer last; any node crashes at any time; the order expires")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .clock(&[LATER])
-                .crashes(any)
-                .shows(BOTH_ENDS)
-                .shows(&[W::Recovery, W::TwoDown, W::ResolveBetweenBanks]),
-        ),
-        (
-            Set::Ci,
-            two_banks("anyone", "one payment; any number of coordinators, however faulty")
-                .any_coordinators()
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .clock(&[LATER])
-                .crashes(any)
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            two_banks("anyone-2", "two payments; any number of coordinators, however faulty")
-                .any_coordinators()
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .order("ann@alpha", &[("bob@beta", 70)])
-                .clock(&[LATER])
-                .crashes(any)
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            three_banks("anyone-3", "one payment to two banks; any number of coordinators, however faulty")
-                .any_coordinators()
-                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
-                .crashes(any)
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            three_banks(
-                "anyone-liar",
-                "one payment to two banks; any number of coordinators, however faulty",
-            )
+        two_banks("pair", "one payment, payer last; anything crashes at any time, and the order expires")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .crashes(Crashes::Any)
+            .shows(BOTH_ENDS)
+            .shows(&[W::Recovery, W::TwoDown, W::ResolveBetweenBanks]),
+        two_banks("pair-parallel", "one payment, both banks asked at once; anything crashes at any time")
+            .coordinator("c1", PARALLEL)
+            .order("ann@alpha", SIXTY)
+            .crashes(Crashes::Any)
+            .shows(BOTH_ENDS)
+            .shows(&[W::Recovery, W::TwoDown, W::ResolveBetweenBanks]),
+        two_banks("pair-pipelined", "one payment, payer last; banks work on while their disks write")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .crashes(Crashes::Any)
+            .pipelined()
+            .shows(BOTH_ENDS)
+            .shows(&[W::Overlap]),
+        two_banks(
+            "anyone",
+            "one payment; any number of coordinators, however faulty; each node has its own clock",
+        )
+        .any_coordinators()
+        .order("ann@alpha", SIXTY)
+        .clock(&[LATER])
+        .own_clocks()
+        .crashes(Crashes::Any)
+        .shows(BOTH_ENDS)
+        .shows(&[W::Recovery, W::TwoDown, W::ResolveBetweenBanks, W::Refusal(Reason::Expired)]),
+        two_banks("anyone-pipelined", "the same, and banks work on while their disks write")
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .crashes(Crashes::Any)
+            .pipelined()
+            .shows(BOTH_ENDS)
+            .shows(&[W::Overlap]),
+        three_banks("anyone-split", "one payment to two banks; any number of coordinators, however faulty")
+            .any_coordinators()
+            .order("ann@alpha", TO_TWO)
+            .crashes(Crashes::Any)
+            .shows(BOTH_ENDS),
+        three_banks("split", "one payment from one bank to two others, payer last")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", TO_TWO)
+            .shows(BOTH_ENDS),
+        two_banks("nowhere", "one payment to two banks, one of which is not in the network; any crash")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", &[("bob@beta", 60), ("sid@nowhere", 1)])
+            .order("ann@alpha", &[("sid@nowhere", 1)])
+            .sent_to(&[0])
+            .crashes(Crashes::Any)
+            .shows(&[W::ToldAbort, W::Refusal(Reason::Resolved)]),
+        two_banks("race", "one payment carried by two coordinators, one payer last, one asking all at once")
+            .coordinator("c1", LAST)
+            .coordinator("c2", PARALLEL)
+            .order("ann@alpha", SIXTY)
+            .shows(BOTH_ENDS),
+    ]
+}
+
+/// Payments that meet.
+fn several() -> Vec<Scenario> {
+    use Witness as W;
+    vec![
+        two_banks("hot", "two payments from one account with money for one of them, payer last")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", SIXTY)
+            .order("ann@alpha", &[("bob@beta", 70)])
+            .shows(BOTH_ENDS)
+            .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+    ]
+}
+
+/// Rules that need something of their own.
+fn rules() -> Vec<Scenario> {
+    use Witness as W;
+    let ann = "ann@alpha".parse().expect("a name");
+    let deposit = |name: &str, id: u128, amount: u128| {
+        let name = AccountName::new(name).expect("a name");
+        Chore::Account(AccountRequest::Deposit {
+            id: hundi_ledger::TransferId(id),
+            name,
+            amount: Minor(amount),
+        })
+    };
+    let open = |name: &str| {
+        let name = AccountName::new(name).expect("a name");
+        Chore::Account(AccountRequest::Open { name, currency: "INR".parse().expect("a currency"), key: None })
+    };
+    vec![
+        two_banks("same-id", "R1: two different orders with one id")
+            .coordinator("c1", LAST)
+            .order_with(1, "ann@alpha", &[("bob@beta", 30)], LATER, &ann)
+            .order_with(1, "ann@alpha", &[("bob@beta", 40)], LATER, &ann)
+            .shows(BOTH_ENDS)
+            .shows(&[W::Refusal(Reason::DuplicateOrderId)]),
+        two_banks("floor", "R7: banks forget old refusals; any crash")
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .chore(0, Chore::Floor(LATER))
+            .chore(1, Chore::Floor(START))
+            .chore(1, Chore::Floor(LATER))
+            .crashes(Crashes::Any)
+            .shows(BOTH_ENDS)
+            .shows(&[W::UnderTheFloor]),
+        two_banks(
+            "accounts",
+            "R13: accounts are opened, filled and closed while they pay and are paid; any crash",
+        )
+        .any_coordinators()
+        .order("ann@alpha", &[("bob@beta", 100)])
+        .closes(0, "ann")
+        .closes(1, "bob")
+        .crashes(Crashes::Any)
+        .shows(&[
+            W::Commit,
+            W::Abort,
+            W::Closed,
+            W::ClosingRefused,
+            W::Refusal(Reason::AccountClosed),
+        ]),
+        two_banks("deposits", "money is paid in, again, and in vain, while it pays")
+            .any_coordinators()
+            .order("ann@alpha", &[("bob@beta", 110)])
+            .chore(0, deposit("ann", 7 << 96, 10))
+            .chore(0, deposit("ann", Scenario::deposit_id(0, 0).0, 99))
+            .chore(0, deposit("ann", 8 << 96, u128::MAX))
+            .shows(&[W::Commit, W::Abort, W::Refusal(Reason::InsufficientFunds)]),
+        two_banks("counter", "accounts are opened, filled and closed; any crash")
+            .chore(0, open("ann"))
+            .chore(1, open("eve"))
+            .chore(1, deposit("eve", 9 << 96, 1))
+            .chore(1, deposit("nobody", 10 << 96, 1))
+            .closes(0, "ann")
+            .closes(1, "eve")
+            .closes(1, "bob")
+            .closes(1, "nobody")
+            .crashes(Crashes::Any)
+            .shows(&[W::Closed]),
+        two_banks("liar", "R12: the payee's bank votes both ways; any crash")
             .who_lies()
             .any_coordinators()
-            .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
-            .crashes(any)
-            .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            two_banks("calm", "two payments, payer last, no crash: the coordinators alone settle everything")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .order("bob@beta", &[("ann@alpha", 60)])
-                .clock(&[LATER])
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            two_banks("parallel", "one payment, both banks asked at once")
-                .coordinator("c1", PARALLEL)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .crashes(any)
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            two_banks("pipelined", "one payment; banks work on while their disks write")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .clock(&[LATER])
-                .crashes(any)
-                .pipelined()
-                .shows(BOTH_ENDS)
-                .shows(&[W::Overlap]),
-        ),
-        (
-            Set::Ci,
-            two_banks("race", "one payment carried by two coordinators, one payer last, one parallel")
-                .coordinator("c1", LAST)
-                .coordinator("c2", PARALLEL)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .crashes(any)
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            two_banks("hot", "two payments from one account with money for one of them")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .order("ann@alpha", &[("bob@beta", 70)])
-                .crashes(Crashes::AtMost(1))
-                .shows(BOTH_ENDS)
-                .shows(&[W::Refusal(Reason::InsufficientFunds)]),
-        ),
-        (
-            Set::Ci,
-            two_banks("same-id", "two different orders with one id")
-                .coordinator("c1", PARALLEL)
-                .order_with(1, "ann@alpha", &[("bob@beta", 30)], LATER, &"ann@alpha".parse().expect("a name"))
-                .order_with(1, "ann@alpha", &[("bob@beta", 40)], LATER, &"ann@alpha".parse().expect("a name"))
-                .crashes(Crashes::AtMost(1))
-                .shows(BOTH_ENDS)
-                .shows(&[W::Refusal(Reason::DuplicateOrderId)]),
-        ),
-        (
-            Set::Ci,
-            two_banks("clocks", "one payment that expires; each node has a clock of its own")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .clock(&[LATER])
-                .own_clocks()
-                .crashes(Crashes::AtMost(2))
-                .shows(BOTH_ENDS)
-                .shows(&[W::Refusal(Reason::Expired)]),
-        ),
-        (
-            Set::Ci,
-            two_banks("floor", "one payment; banks forget old refusals")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60)])
-                .clock(&[LATER])
-                .chore(0, Chore::Floor(LATER))
-                .chore(1, Chore::Floor(LATER))
-                .forgetful()
-                .crashes(Crashes::AtMost(1))
-                .shows(BOTH_ENDS)
-                .shows(&[W::UnderTheFloor]),
-        ),
-        (
-            Set::Ci,
-            two_banks(
-                "accounts",
-                "one payment of all the money; accounts are opened, filled and closed meanwhile",
-            )
-            .coordinator("c1", PARALLEL)
-            .order("ann@alpha", &[("bob@beta", 100)])
-            .closes(0, "ann")
-            .closes(1, "bob")
-            .chore(
-                1,
-                Chore::Account(AccountRequest::Deposit {
-                    id: hundi_ledger::TransferId(7 << 96),
-                    name: AccountName::new("bob").expect("a name"),
-                    amount: Minor(5),
-                }),
-            )
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .crashes(Crashes::Any)
+            .shows(&[W::Abort, W::TwoFacedCaught, W::Late]),
+        Scenario::new(
+            "liar-payer",
+            "R12: the payer's bank votes both ways; the payee's account may be closed; any crash",
+        )
+        .bank("beta", &[("bob", 0)])
+        .bank("alpha", &[("ann", 100)])
+        .who_lies()
+        .any_coordinators()
+        .order("ann@alpha", SIXTY)
+        .closes(0, "bob")
+        .crashes(Crashes::Any)
+        .shows(&[W::Abort, W::TwoFacedCaught, W::Late, W::Closed]),
+    ]
+}
+
+/// Everything that a bank refuses, each in a world of its own.
+fn refusals() -> Vec<Scenario> {
+    use Witness as W;
+    let at = |account: &str| account.parse().expect("a name");
+    let banks = |name, about| {
+        Scenario::new(name, about)
+            .bank("alpha", &[("ann", 100), ("amy", 0), ("ada/USD", 50)])
+            .bank("beta", &[("bob", 0), ("bea/USD", 0), ("ben", u128::MAX - 10)])
+            .any_coordinators()
+            .crashes(Crashes::Any)
+            .clock(&[LATER])
+            .apart()
+    };
+    vec![
+        banks("refusals", "orders that a bank must refuse, each alone; any crash")
+            .order("ann@alpha", &[("nobody@beta", 10)])
+            .order_with(2, "nobody@alpha", &[("bob@beta", 10)], LATER, &at("ann@alpha"))
+            .order_with(3, "ann@alpha", &[("bob@beta", 10)], LATER, &at("amy@alpha"))
+            .order("ann@alpha", &[("bea@beta", 10)])
+            .order("ann@alpha/USD", &[("bea@beta", 10)])
+            .order("ann@alpha", &[("ben@beta", 11)])
+            .order("ann@alpha", &[("bob@beta", 1 << 63)])
+            .order("amy@alpha", &[("bob@beta", 1)])
+            .shows(&[W::ToldAbort])
+            .shows(&[Reason::UnknownAccount, Reason::BadSignature, Reason::WrongCurrency].map(W::Refusal))
+            .shows(&[Reason::Overflow, Reason::LimitExceeded, Reason::InsufficientFunds].map(W::Refusal)),
+        banks("shapes", "orders of many shapes that a bank carries out, each alone; any crash")
+            .order("ann@alpha", &[("amy@alpha", 70)])
+            .order("ann@alpha", &[("bob@beta", 20), ("amy@alpha", 30)])
+            .order("ada@alpha/USD", &[("bea@beta", 50)])
+            .order("ann@alpha", &[("ben@beta", 10), ("bob@beta", 5)])
+            .order("ann@alpha", &[("bob@beta", 20), ("ben@beta", 11)])
+            .order_with(6, "ann@alpha", &[("bob@beta", 10)], NEVER, &at("ann@alpha"))
+            .shows(&[W::Commit, W::Abort, W::Refusal(Reason::Overflow)]),
+    ]
+}
+
+/// Larger ones, for full runs.
+fn large() -> Vec<Scenario> {
+    use Witness as W;
+    vec![
+        two_banks(
+            "to-and-fro",
+            "two payments against each other, payer last: coordinators alone settle everything",
+        )
+        .coordinator("c1", LAST)
+        .order("ann@alpha", SIXTY)
+        .order("bob@beta", &[("ann@alpha", 50)])
+        .clock(&[LATER])
+        .shows(BOTH_ENDS),
+        two_banks(
+            "pair-parallel-late",
+            "one payment, both banks asked at once; any crash; the order expires",
+        )
+        .coordinator("c1", PARALLEL)
+        .order("ann@alpha", SIXTY)
+        .clock(&[LATER])
+        .crashes(Crashes::Any)
+        .shows(BOTH_ENDS),
+        two_banks("race-crash", "one payment carried by two coordinators; one crash")
+            .coordinator("c1", LAST)
+            .coordinator("c2", LAST)
+            .order("ann@alpha", SIXTY)
             .crashes(Crashes::AtMost(1))
-            .shows(&[
-                W::Commit,
-                W::Abort,
-                W::Closed,
-                W::ClosingRefused,
-                W::Refusal(Reason::AccountClosed),
-            ]),
-        ),
-        (
-            Set::Ci,
-            three_banks("split", "one payment from one bank to two others, payer last")
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
-                .crashes(Crashes::AtMost(1))
-                .shows(BOTH_ENDS),
-        ),
-        (
-            Set::Ci,
-            three_banks("liar", "one payment from one bank to two others, one of which lies")
-                .who_lies()
-                .coordinator("c1", LAST)
-                .order("ann@alpha", &[("bob@beta", 60), ("cid@gamma", 40)])
-                .shows(&[W::Commit, W::Abort, W::TwoFacedCaught, W::Late]),
-        ),
+            .shows(BOTH_ENDS),
+        three_banks("liar-split", "R12: one of two payees' banks votes both ways, payer last")
+            .who_lies()
+            .coordinator("c1", LAST)
+            .order("ann@alpha", TO_TWO)
+            .shows(&[W::Abort, W::TwoFacedCaught, W::Late]),
+        two_banks("anyone-hot", "two payments from one account; any number of coordinators, however faulty")
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .order("ann@alpha", &[("bob@beta", 70)])
+            .shows(BOTH_ENDS)
+            .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+        two_banks("anyone-three", "three payments from one account with money for two of them")
+            .any_coordinators()
+            .order("ann@alpha", &[("bob@beta", 40)])
+            .order("ann@alpha", &[("bob@beta", 50)])
+            .order("ann@alpha", &[("bob@beta", 60)])
+            .shows(BOTH_ENDS)
+            .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+        three_banks("split-parallel", "one payment from one bank to two others, all asked at once")
+            .coordinator("c1", PARALLEL)
+            .order("ann@alpha", TO_TWO)
+            .shows(BOTH_ENDS),
     ]
 }

@@ -2,5 +2,11 @@
 
 pub mod audit;
 pub mod configs;
-pub mod run;
+pub mod explorer;
+pub mod mutants;
+mod run;
+mod story;
 pub mod world;
+
+pub use run::{Limits, Progress, PropertyReport, Report, explore, hunt};
+pub use story::{Story, Told, Walk};

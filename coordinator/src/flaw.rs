@@ -11,11 +11,13 @@ pub enum Flaw {
     AskPayerEarly,
     /// R9: asks each bank once, as if no message could be lost.
     AskOnce,
+    /// R9: forgets a payment when it has told the banks, as if no message could be lost.
+    TellOnce,
 }
 
 impl Flaw {
     /// Every deliberate bug.
-    pub const ALL: &[Flaw] = &[Flaw::AskPayerEarly, Flaw::AskOnce];
+    pub const ALL: &[Flaw] = &[Flaw::AskPayerEarly, Flaw::AskOnce, Flaw::TellOnce];
 }
 
 /// Which deliberate bugs a courier has.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hundi_ledger::{Amount, CreateTransferStatus, Transfer, TransferFlags};
 use hundi_protocol::{
-    Decision, Direction, DoubleVote, Order, Outcome, Peer, Reason, Role, UnixMillis, Verified, Vote,
+    Decision, Direction, DoubleVote, Leg, Order, Outcome, Peer, Reason, Role, UnixMillis, Verified, Vote,
     outcome_if_yes,
 };
 
@@ -171,9 +171,7 @@ impl<B: Books, F: Flaws> Participant<B, F> {
     ) -> Result<Vec<Transfer>, Fault<B::Error>> {
         let mut transfers = Vec::with_capacity(1);
         for (index, leg) in legs_at(order, &self.bank.clone()) {
-            if self.flaws.has(Flaw::RefusePost)
-                && self.books.customer(&leg.account.name)?.is_some_and(|customer| customer.closed)
-            {
+            if self.flaws.has(Flaw::RefusePost) && outcome == Outcome::Commit && self.is_short(leg)? {
                 continue;
             }
             let (flags, amount) = match outcome {
@@ -194,6 +192,15 @@ impl<B: Books, F: Flaws> Participant<B, F> {
             }
         }
         Ok(transfers)
+    }
+
+    /// What a bank that breaks R13 asks: whether there is money for the leg beside its hold.
+    fn is_short(&mut self, leg: &Leg) -> Result<bool, Fault<B::Error>> {
+        let Some(customer) = self.books.customer(&leg.account.name)? else { return Ok(false) };
+        let account = self.ledger_account(customer.account)?.unwrap_or_default();
+        let spoken_for = account.debits_posted.0.saturating_add(account.debits_pending.0);
+        let left = account.credits_posted.0.saturating_sub(spoken_for);
+        Ok(leg.direction == Direction::Debit && left < leg.amount.0)
     }
 
     /// A complete YES set after a verified NO made this bank void: some bank is two-faced (R12).

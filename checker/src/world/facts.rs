@@ -212,7 +212,7 @@ fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
         let evidence =
             books.payments().get(&order.digest()).into_iter().flat_map(|payment| &payment.evidence);
         let known: Vec<&Verified<Vote>> = gathered.chain(evidence).collect();
-        let proofs = known.iter().flat_map(|a| known.iter().filter_map(|b| DoubleVote::of(a, b)));
+        let mut proofs = known.iter().flat_map(|a| known.iter().filter_map(|b| DoubleVote::of(a, b)));
         let kept = |proof: DoubleVote| {
             let (bank, payment) = (&proof.yes().statement().bank, proof.yes().statement().payment);
             books
@@ -220,7 +220,7 @@ fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
                 .iter()
                 .any(|kept| kept.yes().statement().bank == *bank && kept.yes().statement().payment == payment)
         };
-        if !proofs.into_iter().all(kept) {
+        if !proofs.all(kept) {
             broken |= Prop::TwoFacedIsCaught.bit();
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn key(node: usize, body: &Body) -> u128 {
             (courier.clock, &courier.courier, &courier.remembered, &courier.disk).hash(&mut both);
         }
         Body::CourierDown { clock, disk } => (clock, disk).hash(&mut both),
-        Body::Anybody { votes } => votes.hash(&mut both),
+        Body::Anybody { orders, votes } => (orders, votes).hash(&mut both),
         Body::Liar => {}
         Body::Stopped { why } => why.hash(&mut both),
     }

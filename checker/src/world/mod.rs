@@ -11,8 +11,10 @@
 //! | `key.rs`, `pool.rs`, `arena.rs` | every node state kept once, every step taken once |
 //! | `model.rs` | the world as stateright's model |
 //! | `settle.rs` | from every state a fault-free run settles every payment |
+//! | `describe.rs` | states and steps in words |
 
 mod arena;
+mod describe;
 mod facts;
 mod key;
 mod model;
@@ -20,16 +22,16 @@ mod oracle;
 mod packet;
 mod pool;
 mod properties;
-mod quiet;
+pub(crate) mod quiet;
 mod scenario;
 mod settle;
 mod step;
 
 pub use arena::{Arena, Input};
 pub use facts::Facts;
+pub(crate) use model::by_bit;
 pub use model::{Action, HundiModel, World};
 pub use packet::Packet;
-pub(crate) use packet::chore_text;
 pub use properties::{Prop, Witness};
 pub use scenario::{Bank, Chore, Coordinator, Crashes, Disk, LATER, NEVER, Planned, START, Scenario};
 pub use step::{BankUp, Body, Bug, CourierUp, Event, ModelCourier, ModelParticipant, Nodes, Stepped, To};

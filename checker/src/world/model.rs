@@ -56,9 +56,6 @@ impl Hash for World {
     }
 }
 
-/// A model by address, a state of it, and the verdict on that.
-type Judged = (usize, World, (u32, u64));
-
 /// What can happen to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -81,6 +78,8 @@ pub struct HundiModel {
     /// For each property the length of the shortest way to a state that breaks it. A later, longer one is not
     /// reported: stateright keeps the last discovery of a property, not the first.
     shortest: [AtomicU16; 32],
+    /// The properties that are looked at, as bits; all but in a hunt for a certain one.
+    watched: u32,
     /// What a commit leaves on the clearing accounts of each bank, for each order.
     clearing: [[[i64; 2]; ORDERS_MAX]; BANKS_MAX],
     /// For each bank, the orders that name it.
@@ -123,6 +122,7 @@ impl HundiModel {
             .all(|coordinator| coordinator.commit_order == hundi_coordinator::CommitOrder::PayerLast);
         let at_will = scenario.coordinators.iter().any(|coordinator| coordinator.at_will);
         HundiModel {
+            watched: u32::MAX,
             shortest: std::array::from_fn(|_| AtomicU16::new(u16::MAX)),
             clearing,
             named,
@@ -135,15 +135,22 @@ impl HundiModel {
         }
     }
 
+    /// Looks at one property only.
+    #[must_use]
+    pub fn watching(mut self, prop: Prop) -> Self {
+        self.watched = prop.bit();
+        self
+    }
+
     /// The scenario.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.arena.scenario
     }
 
-    /// The world at the beginning.
+    /// The world at the beginning, with these orders given.
     #[must_use]
-    pub fn initial(&self) -> World {
+    pub fn initial(&self, orders: u8) -> World {
         let arena = &self.arena;
         let mut world = World {
             bodies: [u32::MAX; NODES_MAX],
@@ -156,10 +163,10 @@ impl HundiModel {
         };
         let scenario = self.scenario();
         for node in 0..scenario.nodes() {
-            world.bodies[node] = arena.intern(node, arena.nodes().initial(node));
+            world.bodies[node] = arena.intern(node, arena.nodes().initial(node, orders));
             let sends = match arena.body(world.bodies[node]) {
-                Body::Liar => arena.nodes().lies(node),
-                Body::Anybody { votes } => arena.nodes().at_will(node, votes),
+                Body::Liar => arena.nodes().lies(node, orders),
+                Body::Anybody { orders, votes } => arena.nodes().at_will(node, *orders, votes),
                 _ => Vec::new(),
             };
             for (to, packet) in sends {
@@ -170,7 +177,10 @@ impl HundiModel {
         for node in 0..scenario.nodes() {
             self.act_at_will(&mut world, node);
         }
-        for planned in &scenario.orders {
+        for (place, planned) in scenario.orders.iter().enumerate() {
+            if orders & 1 << place == 0 {
+                continue;
+            }
             for coordinator in &planned.sent_to {
                 let to = scenario.banks.len() + coordinator;
                 if scenario.is_at_will(to) {
@@ -280,7 +290,8 @@ impl HundiModel {
         {
             return verdict;
         }
-        let verdict = self.judge(world);
+        let (broken, seen) = self.judge(world);
+        let verdict = (broken & self.watched, seen);
         LAST.set(Some((me, *world, verdict)));
         verdict
     }
@@ -332,7 +343,7 @@ impl HundiModel {
             broken |= Prop::MoneyIsConserved.bit();
         }
         broken |= self.ends(world, &ends);
-        if world.stain == 0 && broken == 0 {
+        if self.watched & SETTLING != 0 && broken & self.watched == 0 {
             broken |= self.unsettled(world);
         }
         seen |= self.seen(world, &ends, &facts[..nodes]);
@@ -405,12 +416,21 @@ impl HundiModel {
 
     /// Notes the first way to a broken property; `false` for this and every longer one.
     fn is_fine(&self, world: &World, place: usize) -> bool {
-        if self.verdict(world).0 & 1 << place == 0 {
+        if place >= 32 || self.verdict(world).0 & 1 << place == 0 {
             return true;
         }
         self.shortest[place].fetch_min(world.depth, Ordering::Relaxed) <= world.depth
     }
 }
+
+/// The properties that take a fault-free run to check.
+const SETTLING: u32 = Prop::Settles.bit()
+    | Prop::SettlesWithoutCoordinators.bit()
+    | Prop::SettlesWithoutBanksAsking.bit()
+    | Prop::SettlesWithoutOneBank.bit();
+
+/// A model by its address, a state of it, and the verdict.
+type Judged = (usize, World, (u32, u64));
 
 /// How payments stand over all honest banks; sets of orders as bits.
 #[derive(Default)]
@@ -433,11 +453,11 @@ impl Model for HundiModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![self.initial()]
+        self.scenario().given().into_iter().map(|orders| self.initial(orders)).collect()
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.stain != 0 {
+        if world.stain & self.watched != 0 {
             return; // Broken on the way: nothing beyond it is of interest.
         }
         let scenario = self.scenario();
@@ -486,7 +506,7 @@ impl Model for HundiModel {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let always = Prop::ALL.iter().filter(|prop| self.applies(**prop));
+        let always = Prop::ALL.iter().filter(|prop| self.applies(**prop) && self.watched & prop.bit() != 0);
         let always = always.map(|prop| Property::always(prop.name(), IS_FINE[*prop as usize]));
         let sometimes = self.scenario().witnesses.iter();
         let sometimes =
@@ -515,7 +535,8 @@ impl HundiModel {
     }
 
     /// Whether a property says anything about this scenario.
-    pub(super) fn applies(&self, prop: Prop) -> bool {
+    #[must_use]
+    pub fn applies(&self, prop: Prop) -> bool {
         match prop {
             Prop::PayerLast => self.payer_last,
             Prop::Settles => !self.at_will,
@@ -529,18 +550,24 @@ impl HundiModel {
 
 /// stateright takes a property's condition as a plain function: one for each bit.
 macro_rules! by_bit {
-    ($condition:ident: $($bit:literal)*) => {
+    ($condition:ident, $model:ty, $state:ty) => {
+        $crate::world::by_bit!(@each $condition, $model, $state:
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47)
+    };
+    (@each $condition:ident, $model:ty, $state:ty: $($bit:literal)*) => {
         [$({
-            fn condition(model: &HundiModel, world: &World) -> bool {
-                $condition(model, world, $bit)
+            fn condition(model: &$model, state: &$state) -> bool {
+                $condition(model, state, $bit)
             }
-            condition as fn(&HundiModel, &World) -> bool
+            condition as fn(&$model, &$state) -> bool
         },)*]
     };
 }
+pub(crate) use by_bit;
 
-fn is_fine(model: &HundiModel, world: &World, place: usize) -> bool {
-    model.is_fine(world, place)
+fn is_fine(model: &HundiModel, world: &World, place: u32) -> bool {
+    model.is_fine(world, place as usize)
 }
 
 fn is_seen(model: &HundiModel, world: &World, place: u32) -> bool {
@@ -548,9 +575,5 @@ fn is_seen(model: &HundiModel, world: &World, place: u32) -> bool {
 }
 
 type Condition = fn(&HundiModel, &World) -> bool;
-
-const IS_FINE: [Condition; 32] = by_bit!(is_fine:
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
-const IS_SEEN: [Condition; 48] = by_bit!(is_seen:
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47);
+const IS_FINE: [Condition; 48] = by_bit!(is_fine, HundiModel, World);
+const IS_SEEN: [Condition; 48] = by_bit!(is_seen, HundiModel, World);

@@ -3,7 +3,7 @@
 use hundi_bank_node::{
     AccountAnswer, AccountRefusal, AccountRequest, Effect, MemoryBooks, OwnAccount, Payment,
 };
-use hundi_ledger::{Account, AccountId};
+use hundi_ledger::{Account, AccountId, CreateTransferStatus};
 use hundi_protocol::{
     Authorised, Decision, Direction, Order, Outcome, Reason, UnixMillis, Verified, Vote, outcome_if_yes,
 };
@@ -159,7 +159,7 @@ impl Case<'_> {
             }
             Reason::Resolved => self.resolve,
             Reason::OtherBankRefused => self.others() == Some(Outcome::Abort),
-            Reason::LimitExceeded | Reason::Overflow => self.any_leg(|customer, leg| {
+            Reason::Overflow => self.any_leg(|customer, leg| {
                 let clearing = self.account(OwnAccount::Clearing.id(leg.currency));
                 let customers = self.account(customer.account);
                 let (debit, credit) = match leg.direction {
@@ -173,6 +173,7 @@ impl Case<'_> {
                     || !fits(credit.credits_pending.0, credit.credits_posted.0)
             }),
             Reason::BelowFloor => self.below_floor(),
+            Reason::LimitExceeded => self.own_legs().any(|(_, leg)| leg.amount.0 > i64::MAX as u128),
             Reason::Malformed | Reason::Unavailable => false,
         }
     }
@@ -192,13 +193,7 @@ pub(crate) fn spoken(books: &MemoryBooks, orders: &[Planned], vote: &Vote) -> u3
 }
 
 /// Compares a bank before and after a step: what may change, and by what.
-pub(crate) fn compare(
-    scenario: &Scenario,
-    node: usize,
-    before: &BankUp,
-    after: &BankUp,
-    event: Event<'_>,
-) -> u32 {
+pub(crate) fn compare(before: &BankUp, after: &BankUp, event: Event<'_>) -> u32 {
     let (old, new) = (before.participant.books(), after.participant.books());
     let mut stain = 0;
     let (old_floor, new_floor) = (hundi_bank_node::Books::floor(old), hundi_bank_node::Books::floor(new));
@@ -228,9 +223,15 @@ pub(crate) fn compare(
         stain |= Prop::TwoFacedIsCaught.bit();
     }
     if let Event::Chore(place, Chore::Account(request)) = event {
-        let expected = expected_answer(scenario, node, old, request);
+        let expected = expected_answer(old, request);
+        let fits = |answer: &AccountAnswer| match (answer, expected) {
+            (Err(AccountRefusal::Ledger(a)), Err(AccountRefusal::Ledger(b))) => {
+                a == &b || (is_overflow(*a) && is_overflow(b))
+            }
+            (answer, expected) => *answer == expected,
+        };
         let answered = after.participant.held().any(|(_, effect)| {
-            matches!(effect, Effect::Answer { ticket, answer } if *ticket == place as u64 && *answer == expected)
+            matches!(effect, Effect::Answer { ticket, answer } if *ticket == place as u64 && fits(answer))
         });
         if !answered {
             stain |= Prop::OperatorsAreToldTrue.bit();
@@ -253,13 +254,13 @@ fn same_word(books: &MemoryBooks, old: &Payment, new: &Payment) -> bool {
     word(old) == word(new) && settled
 }
 
+/// R11: more than the ledger can count, on whichever side it is noticed first.
+fn is_overflow(status: CreateTransferStatus) -> bool {
+    status.as_str().starts_with("overflows_")
+}
+
 /// What the operator of a bank with these books should be told.
-fn expected_answer(
-    scenario: &Scenario,
-    node: usize,
-    books: &MemoryBooks,
-    request: &AccountRequest,
-) -> AccountAnswer {
+fn expected_answer(books: &MemoryBooks, request: &AccountRequest) -> AccountAnswer {
     let (AccountRequest::Open { name, .. }
     | AccountRequest::Deposit { name, .. }
     | AccountRequest::Close { name }) = request;
@@ -275,17 +276,17 @@ fn expected_answer(
             }
         }
         (AccountRequest::Deposit { id, amount, .. }, Some(customer)) => {
-            use hundi_ledger::CreateTransferStatus as Status;
             let account = books.ledger_ref().account_by_id(customer.account).copied().unwrap_or_default();
             let known = books.ledger_ref().transfer_by_id(*id).map(|(transfer, _)| transfer.amount.0);
             let fits = account.credits_posted.0.checked_add(amount.0).is_some();
-            let _ = (scenario, node);
             match (customer.closed, known) {
                 (true, _) => Err(AccountRefusal::Closed),
                 (false, Some(same)) if same == amount.0 => Ok(()),
-                (false, Some(_)) => Err(AccountRefusal::Ledger(Status::ExistsWithDifferentAmount)),
+                (false, Some(_)) => {
+                    Err(AccountRefusal::Ledger(CreateTransferStatus::ExistsWithDifferentAmount))
+                }
                 (false, None) if fits => Ok(()),
-                (false, None) => Err(AccountRefusal::Ledger(Status::OverflowsCreditsPosted)),
+                (false, None) => Err(AccountRefusal::Ledger(CreateTransferStatus::OverflowsCreditsPosted)),
             }
         }
         (AccountRequest::Close { .. }, Some(customer)) => {

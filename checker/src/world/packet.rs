@@ -121,6 +121,22 @@ impl Packet {
         }
     }
 
+    /// The node that sent it; none for customers.
+    #[must_use]
+    pub fn sender(&self, scenario: &Scenario) -> Option<usize> {
+        match self {
+            Packet::Submit(_) => None,
+            Packet::Prepare { from, .. }
+            | Packet::Resolve { from, .. }
+            | Packet::Outcome { from, .. }
+            | Packet::Report { from, .. } => scenario.node_of_peer(from),
+            Packet::Vote(vote) => scenario.bank_of(&vote.statement().bank),
+            Packet::Ack(ack) => scenario.bank_of(&ack.statement().bank),
+            Packet::Answer { from, .. } | Packet::Declined { from, .. } => scenario.node_of(from.as_str()),
+            Packet::Done { bank, .. } => Some(*bank),
+        }
+    }
+
     /// How it ended, if it says so to a customer.
     #[must_use]
     pub fn told(&self) -> Option<(Digest, Outcome)> {

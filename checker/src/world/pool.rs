@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock};
 const CHUNK: usize = 4096;
 const CHUNKS: usize = 8192;
 
-/// Places that are filled once each.
+/// A part of the list, made when it is first needed.
 type Chunk<T> = Box<[OnceLock<T>]>;
 
 /// Values that get a number each and stay: many threads read while some add.

@@ -70,8 +70,8 @@ pub struct Planned {
 }
 
 /// Something that an operator does, at any time and any number of times.
-#[expect(clippy::large_enum_variant, reason = "a scenario has a handful of them")]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // A handful of them in a scenario.
 pub enum Chore {
     /// A request about an account.
     Account(AccountRequest),
@@ -104,6 +104,8 @@ pub struct Scenario {
     pub disk: Disk,
     /// How many certificates a coordinator keeps at hand.
     pub recall_max: usize,
+    /// Whether each order is given in a world of its own, and none meets another.
+    pub apart: bool,
     /// What must happen in some state, or the configuration proves nothing.
     pub witnesses: Vec<super::properties::Witness>,
     keys: BTreeMap<AccountRef, CustomerKey>,
@@ -134,6 +136,7 @@ impl Scenario {
             crashes: Crashes::Never,
             disk: Disk::OneWrite,
             recall_max: 16,
+            apart: false,
             witnesses: Vec::new(),
             keys: BTreeMap::new(),
             signers: Vec::new(),
@@ -193,7 +196,7 @@ impl Scenario {
     #[must_use]
     pub fn order(self, payer: &str, credits: &[(&str, u128)]) -> Self {
         let id = u8::try_from(self.orders.len() + 1).expect("few orders");
-        let signer = payer.parse().expect("scenarios name accounts well");
+        let signer = payer.split('/').next().unwrap_or(payer).parse().expect("scenarios name accounts well");
         self.order_with(id, payer, credits, LATER, &signer)
     }
 
@@ -280,6 +283,21 @@ impl Scenario {
     pub fn forgetful(mut self) -> Self {
         self.recall_max = 0;
         self
+    }
+
+    /// Gives each order in a world of its own: none meets another.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
+    /// The sets of orders, as bits, that are given together.
+    #[must_use]
+    pub fn given(&self) -> Vec<u8> {
+        let all = self.orders_where(|_| true);
+        let each = (0..self.orders.len()).map(|place| 1 << place);
+        if self.apart { each.collect() } else { vec![all] }
     }
 
     /// What must happen in some state.

@@ -92,6 +92,8 @@ pub enum Body {
     /// Any number of coordinators, of which nothing matters but the votes that banks cast: what they could send is on
     /// the wires at once.
     Anybody {
+        /// The orders, as bits, that customers gave.
+        orders: u8,
         /// Every vote that any of them could know.
         votes: BTreeSet<Verified<Vote>>,
     },
@@ -182,11 +184,11 @@ fn courier_policy(commit_order: CommitOrder, recall_max: usize) -> CourierPolicy
 
 impl Nodes<'_> {
     /// The node at the beginning: accounts opened, deposits made, all on disk.
-    pub fn initial(&self, node: usize) -> Body {
+    pub fn initial(&self, node: usize, orders: u8) -> Body {
         let Some(bank) = self.scenario.banks.get(node) else {
             let coordinator = &self.scenario.coordinators[node - self.scenario.banks.len()];
             if coordinator.at_will {
-                return Body::Anybody { votes: BTreeSet::new() };
+                return Body::Anybody { orders, votes: BTreeSet::new() };
             }
             return self.start_courier(0, coordinator.commit_order, BTreeSet::new());
         };
@@ -239,15 +241,15 @@ impl Nodes<'_> {
         match (body, event) {
             (Body::Bank(bank), event) => self.step_bank(node, bank, event),
             (Body::Courier(courier), event) => self.step_courier(node, courier, event),
-            (Body::Anybody { votes }, Event::Deliver(packet)) => {
+            (Body::Anybody { orders, votes }, Event::Deliver(packet)) => {
                 let mut known = votes.clone();
                 match packet {
                     Packet::Vote(vote) => known.extend([vote.clone()]),
                     Packet::Outcome { certificate, .. } => known.extend(certificate.votes().iter().cloned()),
                     _ => return None,
                 }
-                let sends = self.at_will(node, &known);
-                Some(Stepped { body: Body::Anybody { votes: known }, sends, stain: 0 })
+                let sends = self.at_will(node, *orders, &known);
+                Some(Stepped { body: Body::Anybody { orders: *orders, votes: known }, sends, stain: 0 })
             }
             (Body::BankDown { clock, disk }, Event::Restart) => {
                 let mut started = Stepped::quiet(self.start_bank(node, *clock, Arc::clone(disk)));
@@ -323,7 +325,7 @@ impl Nodes<'_> {
                 stain |= oracle::judge(self.scenario, node, now, bank, &next, packet, authority.as_ref());
             }
         }
-        stain |= oracle::compare(self.scenario, node, bank, &next, event);
+        stain |= oracle::compare(bank, &next, event);
         let mut stepped = Stepped { body: Body::Bank(Box::new(next)), sends: Vec::new(), stain };
         self.drain_bank(node, &mut stepped);
         Some(stepped)
@@ -444,10 +446,11 @@ impl Nodes<'_> {
     }
 
     /// Everything that coordinators who know these votes could send.
-    pub fn at_will(&self, node: usize, known: &BTreeSet<Verified<Vote>>) -> Vec<(To, Packet)> {
+    pub fn at_will(&self, node: usize, orders: u8, known: &BTreeSet<Verified<Vote>>) -> Vec<(To, Packet)> {
         let scenario = self.scenario;
         let mut sends = Vec::new();
-        for order in scenario.orders.iter().map(|planned| &planned.order) {
+        let given = scenario.orders.iter().enumerate().filter(|(place, _)| orders & 1 << place != 0);
+        for order in given.map(|(_, planned)| &planned.order) {
             let cast: Vec<Verified<Vote>> =
                 known.iter().filter(|vote| vote.statement().payment == order.digest()).cloned().collect();
             let mut certificates = BTreeSet::new();
@@ -481,12 +484,13 @@ impl Nodes<'_> {
 
     /// Everything that a bank without honour could ever say, to everyone: both votes on each payment that names
     /// it, the acknowledgement, and demands to resolve.
-    pub fn lies(&self, liar: usize) -> Vec<(To, Packet)> {
+    pub fn lies(&self, liar: usize, orders: u8) -> Vec<(To, Packet)> {
         let scenario = self.scenario;
         let bank = &scenario.banks[liar].name;
         let mut lies = Vec::new();
-        let named = scenario.orders.iter().filter(|planned| planned.order.banks().contains(bank));
-        for order in named.map(|planned| &planned.order) {
+        let given = scenario.orders.iter().enumerate().filter(|(place, _)| orders & 1 << place != 0);
+        let named = given.map(|(_, planned)| &planned.order).filter(|order| order.banks().contains(bank));
+        for order in named {
             for to in (0..scenario.nodes()).filter(|to| *to != liar) {
                 for decision in [Decision::Yes, Decision::No(hundi_protocol::Reason::InsufficientFunds)] {
                     let vote = scenario.vote(liar, order.digest(), decision);

@@ -366,6 +366,9 @@ impl<F: Flaws> Courier<F> {
             self.forget(digest);
         } else {
             self.tell_banks(digest);
+            if self.flaws.has(Flaw::TellOnce) {
+                self.forget(digest);
+            }
         }
     }
 
