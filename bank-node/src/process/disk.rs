@@ -32,7 +32,14 @@ pub(super) fn spawn(
                     log_is_copied = true;
                     disk.ledger().checkpoint().map(|()| None)
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The core has stopped: now the one file holds everything, for whoever copies it. Where that fails
+                    // the log holds it, as after a crash.
+                    if let Err(error) = disk.ledger().checkpoint() {
+                        tracing::warn!("the log was not copied into the file: {error}");
+                    }
+                    return;
+                }
             };
             let failed = result.is_err();
             if let Some(result) = result.transpose()
