@@ -107,10 +107,11 @@ pub fn check_time(last: Last, time: Timestamp, events: usize) -> Result<(), BadT
 }
 
 /// The T for a batch of `events` when the clock says `now`: the clock's, or the lowest that fits if the clock is late.
+/// Of a clock after [`Timestamp::LAST`] it is that; [`check_time`] says when no time is left.
 #[must_use]
 pub fn next_time(last: Last, now: Timestamp, events: usize) -> Timestamp {
     let events = u64::try_from(events).unwrap_or(u64::MAX);
-    Timestamp(last.any().0.saturating_add(events)).max(now)
+    Timestamp(last.any().0.saturating_add(events)).max(now.clamp(Timestamp::FIRST, Timestamp::LAST))
 }
 
 /// A status, and the timestamp of the object if there is one: the created one, or for `exists` the original.

@@ -1,6 +1,7 @@
 //! The thread that owns the state: executes what callers leave while the disk's thread writes what it handed over.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -9,8 +10,9 @@ use super::LedgerError;
 use super::queue::{Done, Event, Job, Lease, Queue, Request, Said};
 use super::reply::Promise;
 use crate::clock::Clock;
+use crate::engine::BadTime;
 use crate::sqlite::{CommitError, Disk, ReadError, State};
-use crate::{CreateAccountResult, CreateTransferResult, Store, engine};
+use crate::{CreateAccountResult, CreateTransferResult, Store, Timestamp, engine};
 
 /// Events in one commit from which on the next batch waits for the next commit.
 const COMMIT_EVENTS_MAX: usize = 1 << 16;
@@ -40,6 +42,13 @@ impl Answer {
             Self::Said(said) => said(outcome),
         }
     }
+}
+
+/// The answer to a batch that has no time left.
+fn no_time<T: Send + 'static>(promise: Promise<T>, error: BadTime) -> Answer {
+    Answer::Said(Box::new(move |outcome: Result<(), LedgerError>| {
+        promise.keep(outcome.and(Err(LedgerError::Time(error))));
+    }))
 }
 
 /// Everything that the engine's thread owns.
@@ -87,6 +96,18 @@ impl EngineThread {
 
     /// Runs until the queue is closed and everything taken is answered, or a commit fails.
     pub(super) fn run(mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.serve()));
+        match ended {
+            Ok(()) if self.failure.is_none() => self.close(),
+            Ok(()) => self.fail(),
+            Err(_) => {
+                self.failure = Some(CommitError::Panicked.into()); // The panic itself is on stderr.
+                self.fail();
+            }
+        }
+    }
+
+    fn serve(&mut self) {
         let mut events = VecDeque::new();
         loop {
             let wait = self.may_sleep().then(|| self.sleep());
@@ -107,10 +128,10 @@ impl EngineThread {
                 self.hand_over();
             }
             if self.failure.is_some() && (self.disk.is_some() || self.state.is_none()) {
-                return self.fail(); // Not before the disk's thread has said how its commit ended.
+                return; // Not before the disk's thread has said how its commit ended.
             }
             if closed && self.is_idle() {
-                return self.close();
+                return;
             }
             self.rest(came);
         }
@@ -134,7 +155,8 @@ impl EngineThread {
 
     /// Until the next expiry, at most [`SLEEP_MAX`] if there is one.
     fn sleep(&self) -> Duration {
-        let due = self.state.as_ref().and_then(|state| state.next_expiry());
+        let state = self.state.as_ref().filter(|state| state.last().any() < Timestamp::LAST);
+        let due = state.and_then(|state| state.next_expiry());
         match due {
             Some(at) => Duration::from_nanos(at.0.saturating_sub(self.clock.now().0)).min(SLEEP_MAX),
             None if self.rested => Duration::from_secs(3600),
@@ -198,26 +220,35 @@ impl EngineThread {
     }
 
     fn execute_one(&mut self, state: &mut State, request: Request) -> Result<Answer, ReadError> {
-        let now = self.clock.now();
-        let time = |state: &State, events: usize| engine::next_time(state.last(), now, events);
+        let (last, now) = (state.last(), self.clock.now());
+        let time = |events: usize| {
+            let time = engine::next_time(last, now, events);
+            engine::check_time(last, time, events).map(|()| time)
+        };
         Ok(match request {
-            Request::Transfer(transfer, promise) => {
-                self.pending_events += 1;
-                let time = time(state, 1);
-                let results = engine::create_transfers(state, time, &[transfer])?;
-                Answer::Transfer(promise, results[0])
-            }
-            Request::Transfers(batch, promise) => {
-                self.pending_events += batch.len();
-                let time = time(state, batch.len());
-                Answer::Transfers(promise, engine::create_transfers(state, time, &batch)?)
-            }
-            Request::Accounts(batch, promise) => {
-                self.pending_events += batch.len();
-                let time = time(state, batch.len());
-                Answer::Accounts(promise, engine::create_accounts(state, time, &batch)?)
-            }
-            Request::Read(read) => Answer::Said(read(state)),
+            Request::Transfer(transfer, promise) => match time(1) {
+                Ok(time) => {
+                    self.pending_events += 1;
+                    let results = engine::create_transfers(state, time, &[transfer])?;
+                    Answer::Transfer(promise, results[0])
+                }
+                Err(error) => no_time(promise, error),
+            },
+            Request::Transfers(batch, promise) => match time(batch.len()) {
+                Ok(time) => {
+                    self.pending_events += batch.len();
+                    Answer::Transfers(promise, engine::create_transfers(state, time, &batch)?)
+                }
+                Err(error) => no_time(promise, error),
+            },
+            Request::Accounts(batch, promise) => match time(batch.len()) {
+                Ok(time) => {
+                    self.pending_events += batch.len();
+                    Answer::Accounts(promise, engine::create_accounts(state, time, &batch)?)
+                }
+                Err(error) => no_time(promise, error),
+            },
+            Request::Read(read) => Answer::Said(read(Ok(state))),
             Request::Lease(_) => unreachable!("leases are given in `execute`"),
         })
     }
@@ -229,6 +260,9 @@ impl EngineThread {
             return Ok(());
         }
         let time = engine::next_time(state.last(), now, 1);
+        if engine::check_time(state.last(), time, 1).is_err() {
+            return Ok(()); // No time is left: what is due is refused all the same when somebody wants to post it.
+        }
         self.pending_events += engine::expire_at_most(state, time, EXPIRE_MAX)?.len();
         Ok(())
     }
@@ -277,27 +311,34 @@ impl EngineThread {
     }
 
     /// After a failed commit nobody knows what is on disk: everyone is told so, and no more is taken.
-    fn fail(mut self) {
-        self.queue.close();
+    fn fail(&mut self) {
         let failure = self.failure.take().unwrap_or(LedgerError::Closed);
         let waiting = self.writing.drain(..).chain(self.next.drain(..));
         let outcome = Err(failure);
         waiting.for_each(|answer| answer.give(&outcome));
-        // What is left in `requests` was not begun: dropping a promise says "closed".
+        // What is left in `requests` was not begun: dropping a promise says "closed", and so does the queue.
     }
 
     /// Leaves a file that opens fast.
-    fn close(mut self) {
+    fn close(&mut self) {
         if let Err(error) = self.settle() {
             tracing::warn!(%error, "closing the ledger; nothing that was acknowledged is lost");
         }
     }
 }
 
+impl Drop for EngineThread {
+    /// Whoever still waits, or comes later, is told.
+    fn drop(&mut self) {
+        self.queue.shut();
+    }
+}
+
 /// The disk's thread: writes one job after the other.
 pub(super) fn run_disk(jobs: &std::sync::mpsc::Receiver<Job>, queue: &Queue) {
     while let Ok(Job { mut disk, changes }) = jobs.recv() {
-        let result = disk.commit(changes, |_| Ok(Vec::new()));
+        let commit = AssertUnwindSafe(|| disk.commit(changes, |_| Ok(Vec::new())));
+        let result = catch_unwind(commit).unwrap_or(Err(CommitError::Panicked));
         queue.report(Event::Done(Box::new(Done { disk, result })));
     }
 }

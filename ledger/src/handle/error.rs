@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::engine::BadTime;
 use crate::sqlite::{CommitError, ReadError, StepError};
 
 /// Why a call gave no result. Cheap to clone: everyone who waits for a failed commit is told the same.
@@ -23,6 +24,13 @@ pub enum LedgerError {
     /// The file could not be read.
     #[error(transparent)]
     Read(Arc<ReadError>),
+    /// The handle was used inside its own [`Ledger::transaction`](crate::Ledger::transaction), which would wait for itself;
+    /// nothing happened. Use the [`Tx`](crate::sqlite::Tx) there.
+    #[error("the ledger is used inside its own transaction: use the transaction's verbs")]
+    InTransaction,
+    /// The clock, or the ledger's last timestamp, leaves no time for the batch; nothing happened.
+    #[error(transparent)]
+    Time(BadTime),
 }
 
 impl From<ReadError> for LedgerError {
@@ -44,6 +52,10 @@ pub enum TransactionError<E> {
     /// The closure returned an error; everything was rolled back.
     #[error(transparent)]
     App(E),
+    /// A statement of the closure (`INSERT OR ROLLBACK`, for instance) had rolled the transaction back, yet the closure
+    /// returned a result: nothing was written.
+    #[error("a statement of the application rolled the transaction back: nothing was written")]
+    RolledBack,
     /// The ledger failed, or is closed.
     #[error(transparent)]
     Ledger(LedgerError),
@@ -61,7 +73,8 @@ impl From<StepError> for LedgerError {
         match error {
             StepError::Read(error) => error.into(),
             StepError::Write(error) => CommitError::Unknown(error).into(),
-            StepError::Failed => Self::Closed,
+            StepError::Failed => CommitError::Ended.into(),
+            StepError::Time(error) => Self::Time(error),
         }
     }
 }

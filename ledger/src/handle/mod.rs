@@ -6,6 +6,8 @@ mod queue;
 mod reads;
 mod reply;
 
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,8 +94,17 @@ impl Ledger {
 
     fn ask<T>(&self, request: impl FnOnce(Promise<T>) -> Request) -> Reply<T> {
         let (promise, reply) = promise();
-        self.0.queue.push(request(promise));
+        self.push(request(promise));
         reply
+    }
+
+    /// Leaves a request, unless this thread would wait for itself.
+    fn push(&self, request: Request) {
+        if Inside::is_in(&self.0.queue) {
+            request.refuse(LedgerError::InTransaction);
+        } else {
+            self.0.queue.push(request);
+        }
     }
 
     /// Creates accounts; one result for each, in order. The batch may hold linked chains.
@@ -137,7 +148,7 @@ impl Ledger {
 
     /// Runs `work` in one transaction with the application's own SQL: transfers and rows are committed together or,
     /// when `work` returns an error or panics, rolled back together. It runs on the calling thread, and nobody else
-    /// is served meanwhile: keep it short, and do not use the handle inside.
+    /// is served meanwhile: keep it short. The handle refuses calls from inside ([`LedgerError::InTransaction`]).
     ///
     /// # Errors
     /// [`TransactionError::App`] with the closure's error, or the ledger's.
@@ -148,14 +159,50 @@ impl Ledger {
         let lease = self.ask(Request::Lease).wait()?;
         let mut lease = Lent { lease: Some(lease), queue: &self.0.queue, failure: None };
         let Some(Lease { state, disk }) = &mut lease.lease else { unreachable!("just filled") };
+        let _inside = Inside::enter(&self.0.queue);
         match disk.transaction(state, &*self.0.clock, work) {
             Ok((result, commit)) => {
                 state.handle_durable(commit.seq);
                 Ok(result)
             }
             Err(sqlite::TransactionError::App(error)) => Err(TransactionError::App(error)),
+            Err(sqlite::TransactionError::RolledBack) => Err(TransactionError::RolledBack),
             Err(sqlite::TransactionError::Commit(error)) => Err(lease.failed(error).into()),
         }
+    }
+
+    /// [`Ledger::transaction`], to be awaited. It begins at once, on a thread of its own, and also ends when nobody waits.
+    /// A panic of `work` comes out where it is awaited.
+    pub fn transaction_async<R, E>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<R, E> + Send + 'static,
+    ) -> impl Future<Output = Result<R, TransactionError<E>>> + Send + 'static
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        let reply = self.on_thread("hundi-transaction", |ledger| {
+            Ok(catch_unwind(AssertUnwindSafe(|| ledger.transaction(work))))
+        });
+        async move { reply.await?.unwrap_or_else(|panic| resume_unwind(panic)) }
+    }
+
+    /// Runs something that blocks on a thread of its own.
+    fn on_thread<R: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl FnOnce(&Self) -> Result<R, LedgerError> + Send + 'static,
+    ) -> Reply<R> {
+        let (promise, reply) = promise();
+        let ledger = self.clone();
+        let work = move || {
+            let result = run(&ledger);
+            drop(ledger); // Whoever has the answer may close the ledger and open the file again.
+            promise.keep(result);
+        };
+        // If no thread can be started the promise is dropped, which says "closed".
+        let _ = std::thread::Builder::new().name(name.into()).spawn(work);
+        reply
     }
 
     /// [`Ledger::create_accounts`] inside a transaction.
@@ -194,6 +241,31 @@ impl Ledger {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(run);
     thread.map_err(|source| OpenError::Io { what: format!("cannot start the thread {name}"), source })
+}
+
+thread_local! {
+    /// The queues of the ledgers in whose transactions this thread is.
+    static INSIDE: RefCell<Vec<*const Queue>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread is in a transaction, for as long as this lives.
+struct Inside;
+
+impl Inside {
+    fn enter(queue: &Arc<Queue>) -> Self {
+        INSIDE.with_borrow_mut(|inside| inside.push(Arc::as_ptr(queue)));
+        Self
+    }
+
+    fn is_in(queue: &Arc<Queue>) -> bool {
+        INSIDE.with_borrow(|inside| inside.contains(&Arc::as_ptr(queue)))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(Vec::pop);
+    }
 }
 
 /// The ledger in a caller's hands: given back however the caller ends.

@@ -12,8 +12,9 @@ use crate::{Account, CreateAccountResult, CreateTransferResult, Transfer};
 /// Events that may wait in the queue; more calls are refused.
 const WAITING_EVENTS_MAX: usize = 1 << 20;
 
-/// A read of the state: runs on the engine's thread, and gives what is to be said once all it saw is durable.
-pub(super) type Read = Box<dyn FnOnce(&State) -> Said + Send>;
+/// A read of the state: runs on the engine's thread, and gives what is to be said once all it saw is durable. Refused, it is
+/// given the reason.
+pub(super) type Read = Box<dyn FnOnce(Result<&State, LedgerError>) -> Said + Send>;
 
 /// What is said when it is durable, or an error instead.
 pub(super) type Said = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
@@ -39,13 +40,13 @@ impl Request {
 }
 
 impl Request {
-    fn refuse(self, error: LedgerError) {
+    pub(super) fn refuse(self, error: LedgerError) {
         match self {
             Self::Accounts(_, promise) => promise.keep(Err(error)),
             Self::Transfers(_, promise) => promise.keep(Err(error)),
             Self::Transfer(_, promise) => promise.keep(Err(error)),
             Self::Lease(promise) => promise.keep(Err(error)),
-            Self::Read(_) => {} // Dropping its promise says "closed".
+            Self::Read(read) => read(Err(error))(Ok(())),
         }
     }
 }
@@ -137,6 +138,16 @@ impl Queue {
         let mut inside = self.lock();
         inside.closed = true;
         self.wake(inside);
+    }
+
+    /// Takes no more requests, and tells those that still wait that the ledger is closed.
+    pub(super) fn shut(&self) {
+        let mut inside = self.lock();
+        inside.closed = true;
+        let waiting = std::mem::take(&mut inside.requests);
+        inside.waiting_events = 0;
+        drop(inside); // Waiters are woken without the lock.
+        waiting.into_iter().for_each(|request| request.refuse(LedgerError::Closed));
     }
 
     /// Moves what is there to the engine's thread; waits for something if it has nothing else to do. Returns

@@ -57,13 +57,10 @@ impl Ledger {
     ) -> Reply<R> {
         let (promise, reply) = promise();
         let request = Request::Read(Box::new(move |state| {
-            let result = read(state);
-            Box::new(move |outcome: Result<(), LedgerError>| {
-                promise.keep(outcome.and_then(|()| result.map_err(LedgerError::from)));
-            })
+            let result = state.and_then(|state| Ok(read(state)?));
+            Box::new(move |outcome: Result<(), LedgerError>| promise.keep(outcome.and(result)))
         }));
-        // A refused request drops its promise, which says "closed".
-        self.0.queue.push(request);
+        self.push(request);
         reply
     }
 
@@ -76,12 +73,7 @@ impl Ledger {
         &self,
         read: impl FnOnce(&Self) -> Result<R, LedgerError> + Send + 'static,
     ) -> Reply<R> {
-        let (promise, reply) = promise();
-        let ledger = self.clone();
-        // If no thread can be started the promise is dropped, which says "closed".
-        let _ =
-            std::thread::Builder::new().name("hundi-read".into()).spawn(move || promise.keep(read(&ledger)));
-        reply
+        self.on_thread("hundi-read", read)
     }
 
     /// The account with this id.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, Flush, chain};
 use super::error::CommitError;
+use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::write::{integer, write_balances, write_changes};
@@ -39,18 +40,28 @@ pub struct Disk {
     poisoned: bool,
     rows_since_look: usize,
     pub(super) ids: IdWriter,
+    pub(super) guard: Guard,
     _ownership: Ownership,
 }
 
 impl Disk {
     pub(super) fn new(
-        connection: Connection,
+        (connection, guard): (Connection, Guard),
         path: PathBuf,
         last: Commit,
         ids: IdWriter,
         ownership: Ownership,
     ) -> Self {
-        Self { connection, path, last, poisoned: false, rows_since_look: 0, ids, _ownership: ownership }
+        Self {
+            connection,
+            path,
+            last,
+            poisoned: false,
+            rows_since_look: 0,
+            ids,
+            guard,
+            _ownership: ownership,
+        }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.

@@ -132,6 +132,9 @@ pub enum CommitError {
     /// A step of the transaction had failed, or something ended the transaction: nothing was written.
     #[error("the transaction was lost before its commit, nothing was written")]
     Ended,
+    /// The ledger's code panicked, before the commit or in it: a fault of ours, or of a clock that panics.
+    #[error("the ledger panicked: it is not known whether the commit is on disk")]
+    Panicked,
     /// An earlier commit failed; nothing was tried.
     #[error("an earlier commit failed: open the file again")]
     Poisoned,

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use super::changes::chain;
 use super::disk::{Commit, Disk};
 use super::error::OpenError;
+use super::guard::Guard;
 use super::ids::{IndexedTo, Point};
 use super::load;
 use super::lock::Ownership;
@@ -64,12 +65,13 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
+    let guard = Guard::install(&mut connection)?;
     let last = last_commit(&connection)?;
     let tuning = Tuning { recent_events: options.recent_events, lag_events: options.lag_events };
     let lookup = Lookup::open(path)?;
     let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
-    Ok((state, Disk::new(connection, PathBuf::from(path), commit, ids, ownership)))
+    Ok((state, Disk::new((connection, guard), PathBuf::from(path), commit, ids, ownership)))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {

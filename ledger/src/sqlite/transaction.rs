@@ -8,13 +8,15 @@ use thiserror::Error;
 use super::changes::Written;
 use super::disk::{self, Commit, Disk};
 use super::error::{CommitError, ReadError};
+use super::guard::Guard;
 use super::ids::IdWriter;
 use super::state::State;
 use super::verify::name_digest;
 use crate::clock::Clock;
 use crate::{
     Account, AccountId, CreateAccountResult, CreateTransferResult, Known, Phase, Store, Timestamp, Transfer,
-    TransferId, engine,
+    TransferId,
+    engine::{self, BadTime},
 };
 
 /// Why a transaction was not committed.
@@ -23,6 +25,10 @@ pub enum TransactionError<E> {
     /// The closure said no: nothing was written, in the ledger or elsewhere. Business as usual.
     #[error(transparent)]
     App(E),
+    /// The closure said yes, but a statement of its own (`INSERT OR ROLLBACK`, for instance) had rolled the transaction
+    /// back: nothing was written, and the disk can be used further.
+    #[error("a statement of the application rolled the transaction back: nothing was written")]
+    RolledBack,
     /// The disk failed; the file must be opened again.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -38,9 +44,12 @@ pub enum StepError {
     /// The rows could not be written.
     #[error("SQLite: {0}")]
     Write(#[from] rusqlite::Error),
-    /// An earlier step failed.
-    #[error("an earlier step of this transaction failed")]
+    /// An earlier step failed, or a statement of the application rolled the transaction back.
+    #[error("an earlier step of this transaction failed, or it was rolled back")]
     Failed,
+    /// The clock, or the ledger's last timestamp, leaves no time for the batch. Nothing was done.
+    #[error(transparent)]
+    Time(#[from] BadTime),
 }
 
 /// An open transaction: the ledger and the application's SQL, committed together or not at all.
@@ -50,6 +59,7 @@ pub struct Tx<'a> {
     state: &'a mut State,
     sql: rusqlite::Transaction<'a>,
     clock: &'a dyn Clock,
+    guard: &'a Guard,
     app: Vec<u8>,
     failed: bool,
 }
@@ -61,8 +71,9 @@ impl std::fmt::Debug for Tx<'_> {
 }
 
 impl<'a> Tx<'a> {
-    /// SQL in this transaction, for the application's own tables. The ledger's tables are not to be written, and
-    /// the transaction is not to be ended here.
+    /// SQL in this transaction, for the application's own tables. What would harm the ledger is refused as "not
+    /// authorized": writing its tables, ending the transaction, savepoints ([`Tx::savepoint`] is one that memory
+    /// follows), attaching other files, and setting pragmas.
     #[must_use]
     pub fn sql(&self) -> &rusqlite::Transaction<'a> {
         &self.sql
@@ -73,9 +84,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// When the disk fails. That a batch's events are refused is no error: look at the results.
     pub fn create_accounts(&mut self, batch: &[Account]) -> Result<Vec<CreateAccountResult>, StepError> {
-        self.step(|state, now| {
-            engine::create_accounts(state, engine::next_time(state.last(), now, batch.len()), batch)
-        })
+        self.step(batch.len(), |state, time| engine::create_accounts(state, time, batch))
     }
 
     /// [`create_transfers`](engine::create_transfers) in this transaction, at the clock's time.
@@ -83,9 +92,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// When the disk fails. That a batch's events are refused is no error: look at the results.
     pub fn create_transfers(&mut self, batch: &[Transfer]) -> Result<Vec<CreateTransferResult>, StepError> {
-        self.step(|state, now| {
-            engine::create_transfers(state, engine::next_time(state.last(), now, batch.len()), batch)
-        })
+        self.step(batch.len(), |state, time| engine::create_transfers(state, time, batch))
     }
 
     /// The account, as this transaction has left it so far.
@@ -115,6 +122,7 @@ impl<'a> Tx<'a> {
         name: &str,
         currency: Option<&str>,
     ) -> rusqlite::Result<()> {
+        let currency = currency.filter(|code| !code.is_empty());
         let digest = name_digest(id.0, name, currency);
         let sql = "INSERT INTO account_names(account, name, currency, digest) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3, digest = ?4";
@@ -139,34 +147,52 @@ impl<'a> Tx<'a> {
         self.execute("SAVEPOINT hundi_part")?;
         let savepoint = self.state.savepoint();
         let done = catch_unwind(AssertUnwindSafe(|| part(self)));
-        if let Ok(Ok(_)) = &done {
+        let lost = self.sql.is_autocommit(); // Rolled back as a whole: there is no part any more.
+        if let (Ok(Ok(_)), false) = (&done, lost) {
             self.state.release(savepoint);
         } else {
             self.state.rollback(savepoint);
             self.state.written = written;
             self.app.truncate(app);
-            self.execute("ROLLBACK TO hundi_part")?;
+            if !lost {
+                self.execute("ROLLBACK TO hundi_part")?;
+            }
         }
-        self.execute("RELEASE hundi_part")?;
-        done.unwrap_or_else(|panic| resume_unwind(panic))
+        if !lost {
+            self.execute("RELEASE hundi_part")?;
+        }
+        match done {
+            Ok(Ok(_)) if lost => Err(StepError::Failed.into()),
+            Ok(done) => done,
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     fn execute(&mut self, sql: &str) -> Result<(), StepError> {
+        if self.sql.is_autocommit() {
+            return Err(StepError::Failed);
+        }
+        let _own = self.guard.own();
         let done = self.sql.execute_batch(sql);
         self.failed |= done.is_err();
         Ok(done?)
     }
 
-    /// Runs the engine and writes the rows; any failure loses the transaction.
+    /// Runs the engine on a batch of so many events and writes the rows; any failure loses the transaction.
     fn step<R>(
         &mut self,
+        events: usize,
         run: impl FnOnce(&mut State, Timestamp) -> Result<R, ReadError>,
     ) -> Result<R, StepError> {
-        if self.failed {
+        if self.failed || self.sql.is_autocommit() {
             return Err(StepError::Failed);
         }
+        let last = self.state.last();
+        let time = engine::next_time(last, self.clock.now(), events);
+        engine::check_time(last, time, events)?;
         self.failed = true;
-        let results = run(self.state, self.clock.now())?;
+        let _own = self.guard.own();
+        let results = run(self.state, time)?;
         self.state.write_part(&self.sql)?;
         self.failed = false;
         Ok(results)
@@ -190,14 +216,14 @@ impl Disk {
     ) -> Result<(R, Commit), TransactionError<E>> {
         assert!(!state.is_changed(), "changes before the transaction are committed first");
         let last = self.begin()?;
-        match run((&mut self.connection, &mut self.ids), &last, state, clock, work)? {
+        match run((&mut self.connection, &mut self.ids, &self.guard), &last, state, clock, work)? {
             Ended::Committed(result, commit, rows) => {
                 self.committed(commit, rows)?;
                 Ok((result, commit))
             }
             Ended::RolledBack(error) => {
                 self.unharmed();
-                Err(TransactionError::App(error))
+                Err(error.map_or(TransactionError::RolledBack, TransactionError::App))
             }
             Ended::Panicked(panic) => {
                 self.unharmed();
@@ -210,12 +236,13 @@ impl Disk {
 /// How a transaction ended without harm.
 enum Ended<R, E> {
     Committed(R, Commit, usize),
-    RolledBack(E),
+    /// With the closure's error, unless it gave a result all the same.
+    RolledBack(Option<E>),
     Panicked(Box<dyn std::any::Any + Send>),
 }
 
 fn run<R, E>(
-    (connection, ids): (&mut Connection, &mut IdWriter),
+    (connection, ids, guard): (&mut Connection, &mut IdWriter, &Guard),
     last: &Commit,
     state: &mut State,
     clock: &dyn Clock,
@@ -224,12 +251,14 @@ fn run<R, E>(
     let sql =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CommitError::Unknown)?;
     let savepoint = state.savepoint();
-    let mut tx = Tx { state, sql, clock, app: Vec::new(), failed: false };
+    let mut tx = Tx { state, sql, clock, guard, app: Vec::new(), failed: false };
+    let foreign = guard.foreign();
     let done = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    drop(foreign);
     let Tx { state, sql, app, failed, .. } = tx;
-    // The closure may have ended the transaction, or an error that rolls back.
-    let lost = failed || sql.is_autocommit();
-    if let (Ok(Ok(_)), false) = (&done, lost) {
+    // Some conflicts and errors in the closure's SQL roll back; nothing there can commit.
+    let rolled_back = sql.is_autocommit();
+    if let (Ok(Ok(_)), false) = (&done, failed || rolled_back) {
         state.release(savepoint);
         let changes = state.take_changes();
         let commit = disk::finish(&sql, last, &changes, ids, &app).map_err(CommitError::Unknown)?;
@@ -239,14 +268,13 @@ fn run<R, E>(
     }
     state.rollback(savepoint);
     state.written = Written::default();
-    if !sql.is_autocommit() {
+    if !rolled_back {
         sql.rollback().map_err(CommitError::Unknown)?;
     }
     match done {
         // Whatever the closure made of it: a step that failed means a disk that failed.
-        Ok(_) if lost => Err(CommitError::Ended),
-        Ok(Ok(_)) => unreachable!("committed above"),
-        Ok(Err(error)) => Ok(Ended::RolledBack(error)),
+        Ok(_) if failed => Err(CommitError::Ended),
+        Ok(done) => Ok(Ended::RolledBack(done.err())),
         Err(panic) => Ok(Ended::Panicked(panic)),
     }
 }
