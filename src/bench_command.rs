@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use crate::bench::check::{self, CheckBenchArgs};
 use crate::bench::ledger::{self, LedgerBenchArgs};
 use crate::bench::payments::{self, PaymentsBenchArgs};
 use crate::failure::Failure;
@@ -20,6 +21,8 @@ enum Benchmark {
     Ledger(LedgerBenchArgs),
     /// Payments between bank processes, beside two-phase commit over PostgreSQL
     Payments(PaymentsBenchArgs),
+    /// The model checker's states per second, beside stateright's two-phase-commit example
+    Check(CheckBenchArgs),
 }
 
 /// Runs the command.
@@ -27,5 +30,6 @@ pub(crate) fn run(args: BenchArgs) -> Result<(), Failure> {
     match args.benchmark {
         Benchmark::Ledger(args) => ledger::run(&args),
         Benchmark::Payments(args) => payments::run(&args),
+        Benchmark::Check(args) => check::run(&args),
     }
 }

@@ -95,8 +95,8 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
     }
     let default = if mutants.is_empty() { Some("ci") } else { None };
     let scenarios = chosen_configs(args.config.as_deref().or(default))?;
-    let cores = available_parallelism().map_or(1, usize::from);
-    let limits = Limits { threads: args.threads.map_or(cores, usize::from), states_max: args.states_max };
+    let limits =
+        Limits { threads: args.threads.map_or_else(cores, usize::from), states_max: args.states_max };
     let mut checked = Checked::default();
     for scenario in scenarios {
         let name = scenario.name;
@@ -132,6 +132,11 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
         console::json(&checked)?;
     }
     verdict(&checked)
+}
+
+/// How many cores this process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 fn verdict(checked: &Checked) -> Result<(), Failure> {

@@ -1,30 +1,15 @@
 //! Exploring one configuration to the end.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use stateright::{Expectation, Model};
 
 use crate::mutants::Mutant;
+use crate::search::{self, Limits, Progress, Searched};
 use crate::story::Story;
-use crate::world::{Action, Arena, Bug, HundiModel, Prop, Scenario, quiet};
-
-/// How far a search is.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// States generated, with repeats.
-    pub states: usize,
-    /// Different states.
-    pub unique: usize,
-    /// The longest way from the beginning.
-    pub depth: usize,
-    /// How long it has run.
-    pub elapsed: Duration,
-}
+use crate::world::{Action, Arena, Bug, HundiModel, Prop, Scenario};
 
 /// One property and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,21 +64,6 @@ impl Report {
     }
 }
 
-/// How to search.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Threads that search.
-    pub threads: usize,
-    /// Stop after about so many states, repeats included. A search that stops so proves nothing, and says so.
-    pub states_max: Option<usize>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { threads: 1, states_max: None }
-    }
-}
-
 /// Explores every state of a scenario, breadth first, until a property is violated.
 ///
 /// With several threads the first violation need not be a shortest one: it is then looked for once more with one.
@@ -119,76 +89,48 @@ fn search(
     limits: Limits,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let start = Instant::now();
     let mut model = HundiModel::over(Arc::clone(arena));
     if let Some((_, harm)) = mutant {
         model = model.watching(harm);
     }
-    let mut builder = model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures);
-    if let Some(most) = limits.states_max {
-        builder = builder.target_state_count(most);
-    }
-    let mut checker = builder.spawn_bfs();
-    let mut memory_mib = memory();
-    let mut unfinished = None;
-    for handle in checker.handles() {
-        while !handle.is_finished() {
-            std::thread::sleep(Duration::from_millis(if start.elapsed().as_millis() < 500 {
-                2
-            } else {
-                100
-            }));
-            memory_mib = memory_mib.max(memory());
-            progress(Progress {
-                states: checker.state_count(),
-                unique: checker.unique_state_count(),
-                depth: checker.max_depth(),
-                elapsed: start.elapsed(),
-            });
-        }
-        if quiet::catch(AssertUnwindSafe(|| handle.join())).map_or(true, |joined| joined.is_err()) {
-            unfinished = Some("the search panicked; see above".to_owned());
-        }
-    }
-    let ways: BTreeMap<&'static str, (u8, Vec<Action>)> = checker
-        .discoveries()
+    search::search(model, limits, progress, |model, searched| {
+        report(model, mutant.map(|(name, _)| name), searched)
+    })
+}
+
+fn report(model: &HundiModel, mutant: Option<&str>, searched: Searched<HundiModel>) -> Report {
+    let (arena, properties) = (&model.arena, model.properties());
+    let ways: BTreeMap<&'static str, (u8, Vec<Action>)> = searched
+        .ways
         .into_iter()
-        .map(|(name, path)| {
+        .map(|(name, _, path)| {
             let path = path.into_vec();
             let first = path.first().map(|(world, _)| *world);
-            let given = arena.scenario.given().into_iter();
-            let orders = given.clone().find(|orders| first == Some(checker.model().initial(*orders)));
-            (name, (orders.unwrap_or_default(), path.into_iter().filter_map(|(_, action)| action).collect()))
+            let given =
+                arena.scenario.given().into_iter().find(|orders| first == Some(model.initial(*orders)));
+            (name, (given.unwrap_or_default(), path.into_iter().filter_map(|(_, action)| action).collect()))
         })
         .collect();
     let violated = |name: &str| ways.contains_key(name);
-    let properties = checker.model().properties();
     let failures = properties.iter().filter(|p| p.expectation == Expectation::Always && violated(p.name));
     let shortest = failures.min_by_key(|p| ways[p.name].1.len());
     let story = shortest.map(|p| {
         let (orders, actions) = &ways[p.name];
-        Story::tell(checker.model(), mutant.map(|(name, _)| name), p.name, *orders, actions)
+        Story::tell(model, mutant, p.name, *orders, actions)
     });
-    // stateright reports success for a search that it cut off.
-    if limits.states_max.is_some_and(|most| checker.state_count() >= most) {
-        unfinished = Some(format!("stopped after {} states", checker.state_count()));
-    }
-    if unfinished.is_none() && story.is_none() && !checker.is_done() {
-        unfinished = Some("stateright stopped before the last state".to_owned());
-    }
-    let exhausted = unfinished.is_none() && story.is_none();
+    let exhausted = searched.exhausted;
     Report {
         name: arena.scenario.name,
         about: arena.scenario.about,
         exhausted,
-        states: checker.state_count(),
-        unique: checker.unique_state_count(),
-        depth: checker.max_depth(),
-        seconds: start.elapsed().as_secs_f64(),
-        memory_mib,
+        states: searched.progress.states,
+        unique: searched.progress.unique,
+        depth: searched.progress.depth,
+        seconds: searched.progress.elapsed.as_secs_f64(),
+        memory_mib: searched.memory_mib,
         node_states: arena.size().0,
         properties: properties.iter().map(|p| property_report(p, exhausted, violated(p.name))).collect(),
-        unfinished,
+        unfinished: searched.unfinished,
         story,
     }
 }
@@ -204,12 +146,4 @@ fn property_report(
     let kind = if always { "always" } else { "sometimes" };
     let holds = if always { exhausted && !found } else { found };
     PropertyReport { name: property.name, kind, rules, holds }
-}
-
-/// The memory of this process in mebibytes.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.unwrap_or_default() / 1024
 }

@@ -1,5 +1,6 @@
 //! Benchmarks that anyone can run. Each checks its books at the end: a figure over wrong books is an error.
 
+pub(crate) mod check;
 pub(crate) mod ledger;
 mod measure;
 pub(crate) mod payments;
