@@ -59,7 +59,7 @@ pub enum Message {
     },
     /// What I know of it.
     StatusReply {
-        /// The digest of the order.
+        /// The digest of the order that was asked about.
         payment: Digest,
         /// How far it is.
         status: PaymentStatus,
@@ -68,6 +68,13 @@ pub enum Message {
     Admin(AdminRequest),
     /// Bank → operator.
     AdminReply(AdminReply),
+    /// App → payer's bank: what became of the payment that has the id of this order? It may be another order of the
+    /// same payer (R1). Only who can show an order that the payer's key signed is told; the reply names this order's digest.
+    StatusOf {
+        /// An order with the id.
+        #[serde(with = "crate::order::shared")]
+        order: Arc<Order>,
+    },
 }
 
 /// The kinds of [`Message`].
@@ -93,11 +100,13 @@ pub enum Kind {
     Admin,
     /// [`Message::AdminReply`]
     AdminReply,
+    /// [`Message::StatusOf`]
+    StatusOf,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Submit,
         Self::Prepare,
         Self::Vote,
@@ -108,6 +117,7 @@ impl Kind {
         Self::StatusReply,
         Self::Admin,
         Self::AdminReply,
+        Self::StatusOf,
     ];
 }
 
@@ -126,6 +136,7 @@ impl Message {
             Self::StatusReply { .. } => Kind::StatusReply,
             Self::Admin(_) => Kind::Admin,
             Self::AdminReply(_) => Kind::AdminReply,
+            Self::StatusOf { .. } => Kind::StatusOf,
         }
     }
 }

@@ -124,7 +124,7 @@ pub fn allowed(from: Role, to: Role, kind: Kind) -> bool {
     use Role::{App, Bank, Coordinator, Operator};
     let kinds: &[Kind] = match (from, to) {
         (App, Coordinator) => &[Kind::Submit, Kind::Status],
-        (App, Bank) => &[Kind::Status],
+        (App, Bank) => &[Kind::Status, Kind::StatusOf],
         (Operator, Bank) => &[Kind::Admin, Kind::Status],
         (Operator, Coordinator) => &[Kind::Status],
         (Coordinator, Bank) => &[Kind::Prepare, Kind::Resolve, Kind::Outcome],

@@ -191,13 +191,14 @@ fn a_frame_is_length_count_and_messages_and_each_kind_has_its_tag() {
         Message::Submit { order: order.clone() },
         Message::Prepare { order: order.clone(), votes: vec![vote.signed().clone()] },
         Message::Vote { vote: vote.signed().clone() },
-        Message::Resolve { order },
+        Message::Resolve { order: order.clone() },
         Message::Outcome { certificate: certificate.to_unchecked() },
         Message::Ack { ack },
         Message::Status { payment },
         Message::StatusReply { payment, status: PaymentStatus::Unknown },
         Message::Admin(AdminRequest { request: 1, action }),
         Message::AdminReply(AdminReply { request: 1, result: AdminResult::Done }),
+        Message::StatusOf { order },
     ];
     for (tag, (message, kind)) in (0u8..).zip(messages.iter().zip(Kind::ALL)) {
         assert_eq!(message.kind(), kind);
@@ -248,7 +249,7 @@ fn who_may_send_what() {
          coordinator -> bank: Prepare Resolve Outcome\n\
          coordinator -> app: Outcome StatusReply\n\
          coordinator -> operator: StatusReply\n\
-         app -> bank: Status\n\
+         app -> bank: Status StatusOf\n\
          app -> coordinator: Submit Status\n\
          operator -> bank: Status Admin\n\
          operator -> coordinator: Status"

@@ -114,7 +114,7 @@ fn plan(args: &DemoArgs) -> Result<Plan, Failure> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(0));
     if let Some(path) = &args.orders {
-        return from_file(&OrdersFile::read(path)?, args.seed, now);
+        return from_file(&OrdersFile::read(path, None)?, args.seed, now);
     }
     let (banks, payments) = (args.banks.unwrap_or(3), args.payments.unwrap_or(20_000));
     let payments = usize::try_from(payments).map_err(Failure::input)?;

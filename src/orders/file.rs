@@ -1,7 +1,7 @@
 //! Reading an orders file.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -71,18 +71,22 @@ pub(crate) struct OrdersFile {
 }
 
 impl OrdersFile {
-    /// Reads and checks a file.
+    /// Reads and checks a file; of the banks it may name only those of `network`, if there is one already.
     ///
     /// # Errors
     /// A [`Failure`] that names every bad line and column (the first twenty, then how many more).
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path, network: Option<BTreeSet<BankName>>) -> Result<Self, Failure> {
         let file = std::fs::File::open(path)
             .map_err(|error| Failure::input(format_args!("cannot read {}: {error}", path.display())))?;
-        Self::read_from(path, file)
+        Self::read_from(path, network, file)
     }
 
-    fn read_from(path: &Path, source: impl Read) -> Result<Self, Failure> {
-        let mut reading = Reading::new(path);
+    fn read_from(
+        path: &Path,
+        network: Option<BTreeSet<BankName>>,
+        source: impl Read,
+    ) -> Result<Self, Failure> {
+        let mut reading = Reading::new(path, network);
         let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
         let mut record = ByteRecord::new();
         let mut columns = None;
@@ -124,15 +128,21 @@ struct Reading {
     /// Order id → its place in `orders` and its line.
     seen: HashMap<String, (usize, u64)>,
     banks: BTreeMap<BankName, String>,
+    /// The banks of the network, if it is known.
+    network: Option<BTreeSet<BankName>>,
+    /// Account → the currency of its orders, and the line that says so first.
+    currencies: HashMap<AccountRef, (Currency, u64)>,
 }
 
 impl Reading {
-    fn new(path: &Path) -> Self {
+    fn new(path: &Path, network: Option<BTreeSet<BankName>>) -> Self {
         Self {
             problems: Problems::of(path),
             orders: Vec::new(),
             seen: HashMap::new(),
             banks: BTreeMap::new(),
+            network,
+            currencies: HashMap::new(),
         }
     }
 
@@ -190,7 +200,10 @@ impl Reading {
                 }
             }
         }
-        if readable && let Some(order) = self.order(line, fields) {
+        if readable
+            && let Some(order) = self.order(line, fields)
+            && self.one_currency(line, &order)
+        {
             self.keep(line, order);
         }
     }
@@ -243,6 +256,14 @@ impl Reading {
             self.problems.field(line, column, text, "expected a bank's name: 1 to 63 of A-Z, a-z, 0-9 and -");
             return None;
         };
+        if let Some(network) = &self.network
+            && !network.contains(&bank)
+        {
+            let banks: Vec<&str> = network.iter().map(BankName::as_str).collect();
+            let what = format!("not a bank of this network, which has {}", banks.join(", "));
+            self.problems.field(line, column, text, what);
+            return None;
+        }
         match self.banks.get(&bank) {
             None => {
                 self.banks.insert(bank.clone(), text.to_owned());
@@ -271,6 +292,20 @@ impl Reading {
             self.problems.field(line, "currency", text, "not a currency of ISO 4217");
         }
         known
+    }
+
+    /// An account has one currency: an order in another would be refused for sure.
+    fn one_currency(&mut self, line: u64, order: &FileOrder) -> bool {
+        for account in [&order.payer, &order.payee] {
+            let (known, first_line) =
+                *self.currencies.entry(account.clone()).or_insert((order.currency, line));
+            if known != order.currency {
+                let what = format!("{account} has {known} in line {first_line}; an account has one currency");
+                self.problems.field(line, "currency", order.currency.as_str(), what);
+                return false;
+            }
+        }
+        true
     }
 
     fn amount(&mut self, line: u64, text: &str, currency: Option<Currency>) -> Option<Minor> {

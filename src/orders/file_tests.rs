@@ -5,7 +5,7 @@ use super::*;
 const HEADER: &str = "order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose\n";
 
 fn read(bytes: &[u8]) -> Result<OrdersFile, String> {
-    OrdersFile::read_from(Path::new("orders.csv"), bytes).map_err(|failure| failure.to_string())
+    OrdersFile::read_from(Path::new("orders.csv"), None, bytes).map_err(|failure| failure.to_string())
 }
 
 /// A file with a good header and these lines is refused with exactly these problems.
@@ -105,4 +105,25 @@ fn the_first_twenty_problems_are_shown_then_a_count() {
     assert!(text.starts_with("orders.csv is refused, nothing was started: 25 problems"), "{text}");
     assert_eq!(text.lines().count(), 22);
     assert!(text.ends_with("and 5 more"), "{text}");
+}
+
+#[test]
+fn an_account_with_two_currencies_and_banks_that_the_network_lacks_are_named() {
+    check(
+        "1,x,a,y,b,1.00,CZK,\n2,x,a,y,c,1.00,EUR,\n3,y,d,y,b,1,JPY,\n",
+        &[
+            "line 3, column currency: \"EUR\": a@x has CZK in line 2; an account has one currency",
+            "line 4, column currency: \"JPY\": b@y has CZK in line 2; an account has one currency",
+        ],
+    );
+    let network = ["alpha", "beta"].map(|name| BankName::new(name).unwrap());
+    let text = format!("{HEADER}1,Alpha,a,gamma,b,1.00,CZK,\n2,delta,a,beta,b,1.00,CZK,\n");
+    let read = OrdersFile::read_from(Path::new("orders.csv"), Some(network.into()), text.as_bytes());
+    let text = read.unwrap_err().to_string();
+    let found: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "line 2, column payee_bank: \"gamma\": not a bank of this network, which has alpha, beta",
+        "line 3, column payer_bank: \"delta\": not a bank of this network, which has alpha, beta",
+    ];
+    assert_eq!(found, expected);
 }

@@ -1,6 +1,7 @@
 //! `hundi pay`: one order, or every order of a file.
 
 mod batch;
+mod earlier;
 mod signed_orders;
 
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use hundi_protocol::{
-    AccountRef, Certificate, Credit, Currency, CustomerKey, NodeName, Order, OrderFields, OrderId, Outcome,
-    Peer, Role, UnixMillis, read_seed,
+    AccountRef, Certificate, Credit, Currency, CustomerKey, Network, NodeName, Order, OrderFields, OrderId,
+    Outcome, Peer, Role, UnixMillis, read_seed,
 };
 use serde::Serialize;
 
@@ -31,7 +32,8 @@ Examples:
 
 With --order FILE the signed order is kept in FILE before it is sent, and taken from there if it exists: a command
 that is repeated because its answer was lost pays once. --orders keeps the signed orders in payments.csv.signed for the
-same reason. Keys of payers are in the folder --keys as name@bank.key.
+same reason; without that file, or from two places at once, each order is still paid once, and what became of it is told.
+Keys of payers are in the folder --keys as name@bank.key.
 Exit code 0 if everything was paid, 1 if something was refused or has no known outcome.")]
 pub(crate) struct PayArgs {
     #[command(flatten)]
@@ -108,7 +110,9 @@ struct Report {
 
 fn pay_one(args: &PayArgs) -> Result<(), Failure> {
     let order = order(args)?;
-    let answer = submit(args, std::slice::from_ref(&order))?.answers.pop().unwrap_or(Answer::Unknown);
+    let network = args.network.load()?;
+    let answer =
+        submit(args, &network, std::slice::from_ref(&order))?.answers.pop().unwrap_or(Answer::Unknown);
     let (status, proven) = match &answer {
         Answer::Proven(certificate, _) => {
             keep_certificate(args.certificate.as_deref(), certificate)?;
@@ -147,9 +151,8 @@ fn pay_one(args: &PayArgs) -> Result<(), Failure> {
 }
 
 /// Submits orders to the network's coordinators and waits for their outcomes.
-fn submit(args: &PayArgs, orders: &[Arc<Order>]) -> Result<driver::Results, Failure> {
-    let network = args.network.load()?;
-    let identity = args.network.app(&network, args.app.as_ref())?;
+fn submit(args: &PayArgs, network: &Arc<Network>, orders: &[Arc<Order>]) -> Result<driver::Results, Failure> {
+    let identity = args.network.app(network, args.app.as_ref())?;
     let all = || network.names(Role::Coordinator).cloned().collect();
     let names: Vec<NodeName> = args.coordinator.as_ref().map_or_else(all, |name| vec![name.clone()]);
     let coordinators: Vec<Peer> = names.into_iter().map(Peer::coordinator).collect();
@@ -165,7 +168,7 @@ fn submit(args: &PayArgs, orders: &[Arc<Order>]) -> Result<driver::Results, Fail
         bar.set_position(answered as u64);
         Ok(())
     };
-    let results = block_on(driver::run(&identity, &network, &coordinators, orders, options, on_progress));
+    let results = block_on(driver::run(&identity, network, &coordinators, orders, options, on_progress));
     bar.finish_and_clear();
     results
 }

@@ -8,35 +8,26 @@ use super::{Fate, Plan, PlannedAccount, PlannedPayment, demo_key, expires_at, or
 use crate::failure::Failure;
 use crate::orders::OrdersFile;
 
-/// Plans all orders of a file.
+/// Plans all orders of a file, in which every account has one currency.
 ///
 /// # Errors
-/// When an account has orders in two currencies, or the sum of a payer's orders is too large to count.
+/// When the sum of a payer's orders is too large to count.
 pub(crate) fn from_file(file: &OrdersFile, seed: u64, now: UnixMillis) -> Result<Plan, Failure> {
     let mut places: BTreeMap<&AccountRef, usize> = BTreeMap::new();
     let mut accounts: Vec<PlannedAccount> = Vec::new();
-    let mut place = |account,
-                     currency: Currency,
-                     accounts: &mut Vec<PlannedAccount>|
-     -> Result<usize, Failure> {
+    let mut place = |account, currency: Currency, accounts: &mut Vec<PlannedAccount>| -> usize {
         let place = *places.entry(account).or_insert(accounts.len());
         if place == accounts.len() {
             let key = demo_key(seed, account);
             let deposit = Minor::ZERO;
             accounts.push(PlannedAccount { account: account.clone(), currency, key, deposit, closed: false });
         }
-        let known = accounts[place].currency;
-        if known != currency {
-            let what =
-                format!("{account} has orders in {known} and in {currency}; an account has one currency");
-            return Err(Failure::input(what));
-        }
-        Ok(place)
+        place
     };
     let mut payments = Vec::with_capacity(file.orders.len());
     for (n, order) in file.orders.iter().enumerate() {
-        let signer = place(&order.payer, order.currency, &mut accounts)?;
-        place(&order.payee, order.currency, &mut accounts)?;
+        let signer = place(&order.payer, order.currency, &mut accounts);
+        place(&order.payee, order.currency, &mut accounts);
         let deposit = accounts[signer].deposit.checked_add(order.amount); // R11
         accounts[signer].deposit = deposit
             .ok_or_else(|| Failure::input(format_args!("the orders of {} sum to too much", order.payer)))?;

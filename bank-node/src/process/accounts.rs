@@ -3,8 +3,8 @@
 use hundi_ledger::{Known, Store, TransferId};
 use hundi_protocol::ConnectionId;
 use hundi_protocol::{
-    AccountName, AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, Certificate, Digest,
-    Message, Minor, PaymentStatus, UnixMillis,
+    AccountName, AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, Authorised, Certificate,
+    Digest, Message, Minor, Order, PaymentStatus, UnixMillis,
 };
 
 use super::core::{Core, CoreError};
@@ -127,13 +127,29 @@ impl Core {
         }
     }
 
-    /// Answers with what this bank can prove.
-    pub(super) fn answer_status(&mut self, to: ConnectionId, digest: Digest, known: Option<&Payment>) {
+    /// What became of the payment that holds the id of `order` (R1): told only to who can show the payer's signature.
+    pub(super) fn handle_status_of(
+        &mut self,
+        to: ConnectionId,
+        order: &Order,
+        authority: Option<&Authorised>,
+    ) -> Result<(), CoreError> {
+        let books = self.participant.books_mut();
+        let holder = match authority {
+            Some(_) => books.holder_of_id(&order.payer().name, order.id()).map_err(Fault::Store)?,
+            None => None,
+        };
+        self.answer_status(to, order.digest(), holder.as_ref());
+        Ok(())
+    }
+
+    /// Answers the question about `asked` with what this bank can prove of a payment.
+    pub(super) fn answer_status(&mut self, to: ConnectionId, asked: Digest, known: Option<&Payment>) {
         let status = match known {
             None => PaymentStatus::Unknown,
             Some(payment) => {
                 let own = hundi_protocol::Vote {
-                    payment: digest,
+                    payment: payment.order.digest(),
                     bank: self.participant.bank().clone(),
                     decision: payment.decision,
                 };
@@ -148,6 +164,6 @@ impl Core {
                 }
             }
         };
-        self.show(to, Message::StatusReply { payment: digest, status });
+        self.show(to, Message::StatusReply { payment: asked, status });
     }
 }

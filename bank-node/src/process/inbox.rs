@@ -41,6 +41,10 @@ impl Core {
                         Err(error) => self.complain(&peer, &error),
                     },
                     Message::Status { payment } => self.handle_status(connection, payment),
+                    Message::StatusOf { order } => {
+                        let authority = authorities.next().flatten();
+                        self.handle_status_of(connection, &order, authority.as_ref())?;
+                    }
                     Message::Admin(request) => self.handle_admin(now, connection, request)?,
                     other => self.complain(&peer, &format_args!("a bank takes no {:?}", other.kind())),
                 }
@@ -78,14 +82,18 @@ impl Core {
         }
     }
 
-    /// The proof of the customer's signature for each Prepare and Resolve, in order; `None` where this is not the
+    /// The proof of the customer's signature for each Prepare, Resolve and StatusOf, in order; `None` where this is not the
     /// payer's bank, the account has no key, or the signature is not that key's.
     fn authorise(&mut self, frames: &[Inbound]) -> Result<Vec<Option<Authorised>>, CoreError> {
         let mut authorities = Vec::new();
         let mut places = Vec::new();
         let mut signed: Vec<(&Order, PublicKey)> = Vec::new();
         for message in frames.iter().flat_map(|frame| &frame.messages) {
-            let (Message::Prepare { order, .. } | Message::Resolve { order }) = message else { continue };
+            let (Message::Prepare { order, .. } | Message::Resolve { order } | Message::StatusOf { order }) =
+                message
+            else {
+                continue;
+            };
             let key = match order.payer_bank() == self.participant.bank() {
                 true => self.participant.books_mut().customer(&order.payer().name).map_err(Fault::Store)?,
                 false => None,

@@ -217,7 +217,26 @@ impl SqliteBooks {
         &self.customers
     }
 
-    /// How many payments are in doubt.
+    /// The payment that holds `order_id` for `payer` (R1).
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn holder_of_id(
+        &mut self,
+        payer: &AccountName,
+        order_id: OrderId,
+    ) -> Result<Option<Payment>, BooksError> {
+        let claims = |payment: &Payment| payment.claims_order_id && &payment.order.payer().name == payer;
+        if let Some(payment) = self.cache.of_order(order_id).find(|payment| claims(payment)) {
+            return Ok(Some(payment.clone()));
+        }
+        if !self.cache.may_be_on_disk(order_id) {
+            return Ok(None);
+        }
+        Ok(self.reader.payments_of_order(order_id)?.into_iter().find(claims))
+    }
+
+    /// The payments in doubt.
     pub fn in_doubt(&self) -> impl Iterator<Item = &Payment> {
         self.cache.in_doubt()
     }
@@ -275,15 +294,7 @@ impl Books for SqliteBooks {
     }
 
     fn claimant(&mut self, payer: &AccountName, order_id: OrderId) -> Result<Option<Digest>, BooksError> {
-        let claims = |payment: &Payment| payment.claims_order_id && &payment.order.payer().name == payer;
-        if let Some(payment) = self.cache.of_order(order_id).find(|payment| claims(payment)) {
-            return Ok(Some(payment.order.digest()));
-        }
-        if !self.cache.may_be_on_disk(order_id) {
-            return Ok(None);
-        }
-        let on_disk = self.reader.payments_of_order(order_id)?;
-        Ok(on_disk.iter().find(|payment| claims(payment)).map(|payment| payment.order.digest()))
+        Ok(self.holder_of_id(payer, order_id)?.map(|payment| payment.order.digest()))
     }
 
     fn insert_payment(&mut self, payment: Payment) {
