@@ -120,6 +120,10 @@ impl Bank {
 }
 
 fn order_with(id: u8, amount: u128, key: &CustomerKey) -> Arc<Order> {
+    order_until(id, amount, key, EXPIRY)
+}
+
+fn order_until(id: u8, amount: u128, key: &CustomerKey, expires_at: UnixMillis) -> Arc<Order> {
     let account = |bank: &str| AccountRef {
         name: AccountName::new("asha").unwrap(),
         bank: BankName::new(bank).unwrap(),
@@ -129,7 +133,7 @@ fn order_with(id: u8, amount: u128, key: &CustomerKey) -> Arc<Order> {
         payer: account("alpha"),
         credits: vec![Credit { payee: account("beta"), amount: Minor(amount) }],
         currency: inr(),
-        expires_at: EXPIRY,
+        expires_at,
         note: String::new(),
     };
     Order::sign(&fields, key).unwrap()
@@ -215,6 +219,31 @@ fn an_order_id_is_used_once() {
     assert_eq!(alpha.prepare(&second, &votes[1..]).statement().decision, no(Reason::DuplicateOrderId), "R1");
     assert_eq!(alpha.prepare(&first, &votes[..1]).statement().decision, Decision::Yes, "R1: same result");
     assert_eq!(alpha.balance(None), [0, 10, 0, 100]);
+}
+
+#[test]
+fn an_order_id_is_free_again_only_below_the_floor() {
+    let (mut alpha, mut beta) = banks();
+    let (paid, refused) = (order(1, 10), order(2, 500));
+    for first in [&paid, &refused] {
+        let yes = beta.prepare(first, &[]);
+        alpha.prepare(first, &[yes]);
+    }
+    let later = UnixMillis(EXPIRY.0 + 1_000);
+    let again = [1, 2].map(|id| order_until(id, 20, &customer_key(), later));
+    let votes = [beta.prepare(&again[0], &[]), beta.prepare(&again[1], &[])];
+    let third = order_until(2, 30, &customer_key(), later);
+    let third_vote = beta.prepare(&third, &[]);
+    assert_eq!(alpha.prepare(&third, &[third_vote]).statement().decision, no(Reason::DuplicateOrderId));
+    alpha.node.handle_floor(EXPIRY);
+    assert_eq!(alpha.prepare(&again[0], &votes[..1]).statement().decision, no(Reason::DuplicateOrderId));
+    assert_eq!(alpha.prepare(&again[1], &votes[1..]).statement().decision, Decision::Yes);
+    assert_eq!(
+        alpha.prepare(&refused, &[]).statement().decision,
+        no(Reason::BelowFloor),
+        "never paid as well"
+    );
+    assert_eq!(alpha.balance(None), [0, 30, 0, 100]);
 }
 
 #[test]
