@@ -33,7 +33,8 @@ impl Operator {
         bank: &BankName,
     ) -> Result<Self, Failure> {
         let peer = Peer::bank(bank.clone());
-        let client = Client::connect(identity, network, &peer, Limits::default()).await;
+        let limits = Limits { handshake_timeout: ANSWER_WITHIN, ..Limits::default() };
+        let client = Client::connect(identity, network, &peer, limits).await;
         let client = client.map_err(|error| unreachable_bank(bank, &error))?;
         Ok(Self { bank: bank.clone(), client, next: 0 })
     }

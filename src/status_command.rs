@@ -117,7 +117,7 @@ async fn ask(
     network: &Arc<Network>,
     peer: &Peer,
 ) -> Option<PaymentStatus> {
-    let limits = Limits { handshake_timeout: Duration::from_secs(2), ..Limits::default() };
+    let limits = Limits { handshake_timeout: ANSWER_WITHIN, ..Limits::default() };
     let mut client = Client::connect(identity, Arc::clone(network), peer, limits).await.ok()?;
     client.send(vec![Message::Status { payment }]).await.ok()?;
     let replies = tokio::time::timeout(ANSWER_WITHIN, client.receive()).await.ok()?.ok()?;

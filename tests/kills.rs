@@ -143,10 +143,10 @@ fn a_bank_that_stays_away_holds_up_nobody_else_and_no_payer() {
     network.start("bank-beta");
     let output = waiting.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&report["status"], &report["proven"]["reason"]),
-        (&"abort".into(), &"insufficient_funds".into())
-    );
+    // By now the payer has too little, unless the machine was so slow that the coordinator gave the silent bank up.
+    let reason = report["proven"]["reason"].as_str().unwrap();
+    assert!(report["status"] == "abort" && ["insufficient_funds", "resolved"].contains(&reason), "{report}");
+    assert_eq!((network.balance("asha@alpha"), network.balance("chand@gamma")), (3_000, 7_000));
     wait_until("nothing is on hold", || network.held(&BANKS) == 0);
     network.terminate_all();
     network.audit();

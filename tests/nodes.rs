@@ -1,11 +1,13 @@
 //! Real nodes in one process: TLS, sockets, SQLite, and everything between an app's order and its certificate.
 #![allow(clippy::unwrap_used)]
 
-use std::net::TcpListener;
+mod common;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use common::{PATIENCE, Ports};
 use hundi_bank_node::process as bank;
 use hundi_coordinator::process as coordinator;
 use hundi_coordinator::{CommitOrder, Policy};
@@ -15,12 +17,11 @@ use hundi_protocol::{
     OrderFields, OrderId, Outcome, Peer, Plan, Reason, Role, UnixMillis, Verifier, init,
 };
 
-/// An address that was free a moment ago.
-fn address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-fn make_network(dir: &Path) -> Arc<Network> {
+/// A network, and the ports that it holds.
+fn make_network(dir: &Path) -> (Arc<Network>, Ports) {
+    let ports = Ports::hold();
+    let mut next = ports.first..;
+    let mut address = || format!("127.0.0.1:{}", next.next().unwrap());
     let plan = Plan {
         network: "test".into(),
         banks: ["alpha", "beta", "gamma"]
@@ -34,7 +35,7 @@ fn make_network(dir: &Path) -> Arc<Network> {
         now: SystemTime::now(),
         valid_for: Duration::from_secs(3600),
     };
-    Arc::new(init(dir, &plan).unwrap())
+    (Arc::new(init(dir, &plan).unwrap()), ports)
 }
 
 fn start_bank(dir: &Path, name: &str) -> bank::Running {
@@ -141,7 +142,7 @@ async fn open_accounts(dir: &Path, network: &Arc<Network>) -> Vec<App> {
 async fn pays_and_refuses(commit_order: CommitOrder) {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let network = make_network(dir);
+    let (network, _ports) = make_network(dir);
     let banks = ["alpha", "beta", "gamma"].map(|name| start_bank(dir, name));
     let couriers = ["c1", "c2"].map(|name| start_coordinator(dir, name, commit_order));
     let mut operators = open_accounts(dir, &network).await;
@@ -161,7 +162,7 @@ async fn pays_and_refuses(commit_order: CommitOrder) {
     let forged = app.pay(&order(&[("beta", 1)], &CustomerKey::from_seed(&[8; 32]))).await;
     assert_eq!(forged.reason(), Some(Reason::BadSignature));
 
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let seen = [
             balance(&mut operators[0], "asha").await,
@@ -197,7 +198,7 @@ async fn parallel() {
 #[tokio::test]
 async fn a_second_bank_on_the_same_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    make_network(dir.path());
+    let _held = make_network(dir.path());
     let running = start_bank(dir.path(), "alpha");
     let name = BankName::new("alpha").unwrap();
     let folder = dir.path().join("bank-alpha");

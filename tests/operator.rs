@@ -212,17 +212,15 @@ fn a_full_disk_stops_the_bank_with_a_clear_line_and_it_reopens_clean() {
     limited.stderr(log);
     network.start_as("bank-alpha", &mut limited);
     let (mut paid, mut unanswered) = (0, 0);
-    for _ in 0..200 {
+    // The bank ends by itself when its disk is full: a few hundred payments at most.
+    while network.is_running("bank-alpha") {
+        assert!(paid < 2_000, "the disk was never full");
         let output = network.pay("asha@alpha", "bela@beta", "0.01").args(["--wait", "2"]).output().unwrap();
         match json(&output)["status"].as_str().unwrap() {
             "commit" => paid += 1,
             _ => unanswered += 1,
         }
-        if unanswered > 0 {
-            break;
-        }
     }
-    assert_eq!(unanswered, 1, "the disk was never full");
     assert_eq!(network.wait("bank-alpha"), Some(4), "{}", network.log("bank-alpha"));
     let log = network.log("bank-alpha");
     let last = log.lines().last().unwrap();
@@ -230,9 +228,9 @@ fn a_full_disk_stops_the_bank_with_a_clear_line_and_it_reopens_clean() {
 
     network.start("bank-alpha");
     wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
-    // What was acknowledged is there; the one that was not may be there or not, the same on both sides.
+    // What was acknowledged is there; what was not may be there or not, the same on both sides.
     let received = network.balance("bela@beta");
-    assert!(received == paid || received == paid + 1, "{paid} acknowledged, {received} received");
+    assert!((paid..=paid + unanswered).contains(&received), "{paid} acknowledged, {received} received");
     assert_eq!(network.balance("asha@alpha"), 10_000 - received);
     network.terminate_all();
     network.audit();

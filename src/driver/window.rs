@@ -234,3 +234,30 @@ impl<'a> Window<'a> {
         Results { answers, elapsed, repeats: self.repeats }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Generate, generate};
+    use hundi_protocol::UnixMillis;
+
+    #[test]
+    fn an_order_that_nobody_answers_goes_again_at_bounded_times_for_as_long_as_it_takes() {
+        let what = Generate { banks: 1, payments: 1, seed: 0, refusals: false };
+        let orders = generate(what, UnixMillis(1_800_000_000_000)).and_then(|plan| plan.sign()).unwrap();
+        let mut now = Instant::now();
+        let options = Options { give_up_after: Duration::from_secs(u32::MAX.into()), ..Options::default() };
+        let mut window = Window::new(&orders, 2, options, Directory::default(), now);
+        window.lane_up(0);
+        window.lane_up(1);
+        window.fill(now);
+        for n in 0..2_000 {
+            let sent: usize = window.take_outgoing().iter().map(Vec::len).sum();
+            assert_eq!(sent, 1, "submission {n}");
+            now += WAIT_MAX;
+            window.look_at_clock(now);
+        }
+        assert!(!window.is_done());
+        assert_eq!(window.repeats, 2_000);
+    }
+}

@@ -39,9 +39,12 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Waits until `is_so`, at most half a minute.
+/// How long anything may take that must happen in the end. Far more than it needs: a busy machine is no failure.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Waits until `is_so`.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited too long: {what}");
         std::thread::sleep(Duration::from_millis(20));
@@ -52,16 +55,17 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 pub struct TestNetwork {
     pub dir: tempfile::TempDir,
     nodes: BTreeMap<String, Child>,
+    ports: Ports,
 }
 
 impl TestNetwork {
     /// Makes a network; nothing runs yet.
     pub fn new(banks: &str, coordinators: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let count = u16::try_from(banks.split(',').count() + coordinators).unwrap();
-        let network = Self { dir, nodes: BTreeMap::new() };
+        assert!(banks.split(',').count() + coordinators <= usize::from(BLOCK));
+        let network = Self { dir, nodes: BTreeMap::new(), ports: Ports::hold() };
         let coordinators = coordinators.to_string();
-        let port = free_ports(count).to_string();
+        let port = network.ports.first.to_string();
         let output = run(&[
             "init",
             network.path(),
@@ -152,6 +156,11 @@ impl TestNetwork {
             self.nodes.remove(node);
         }
         ended
+    }
+
+    /// Whether a node has not ended by itself.
+    pub fn is_running(&mut self, node: &str) -> bool {
+        self.nodes.get_mut(node).unwrap().try_wait().unwrap().is_none()
     }
 
     /// SIGTERM to a node that runs under another program, which ends with it.
@@ -270,15 +279,36 @@ pub fn wait_for(child: &mut Child) -> Option<i32> {
     status.unwrap().code()
 }
 
-/// The first of so many free ports in a row, below the range of outgoing calls.
-fn free_ports(count: u16) -> u16 {
-    let mut seed = [0; 2];
-    getrandom::fill(&mut seed).unwrap();
-    let start = 18_000 + u16::from_le_bytes(seed) % 13_000;
-    (start..32_000)
-        .step_by(usize::from(count))
-        .find(|first| (*first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()))
-        .unwrap()
+/// Ports that nobody else takes, below those of `hundi demo` and of outgoing calls.
+const PORTS: std::ops::Range<u16> = 10_000..18_000;
+/// So many ports go together; no network of a test has more nodes.
+const BLOCK: u16 = 16;
+
+/// A block of ports, held for as long as this lives: other tests, of this program and of others, take other blocks,
+/// also while a node is down and its port looks free.
+pub struct Ports {
+    pub first: u16,
+    _held: std::fs::File,
+}
+
+impl Ports {
+    pub fn hold() -> Self {
+        let dir = std::env::temp_dir().join("hundi-test-ports");
+        std::fs::create_dir_all(&dir).unwrap();
+        let blocks = (PORTS.end - PORTS.start) / BLOCK;
+        let mut seed = [0; 2];
+        getrandom::fill(&mut seed).unwrap();
+        let start = u16::from_le_bytes(seed) % blocks;
+        for n in 0..blocks {
+            let first = PORTS.start + (start + n) % blocks * BLOCK;
+            let held = std::fs::File::create(dir.join(first.to_string())).unwrap();
+            let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            if held.try_lock().is_ok() && (first..first + BLOCK).all(free) {
+                return Self { first, _held: held };
+            }
+        }
+        panic!("no free ports in {PORTS:?}");
+    }
 }
 
 /// Money in words of `hundi`: 12.50 for 1250.

@@ -116,8 +116,10 @@ pub struct Policy {
 }
 
 impl Default for Policy {
+    /// Long enough that a slow machine, or a node that is started again, is not taken for one that is gone: a payment
+    /// that would have gone through is refused then.
     fn default() -> Self {
-        Policy { doubt_after_ms: 5_000, doubt_again_max_ms: 60_000 }
+        Policy { doubt_after_ms: 20_000, doubt_again_max_ms: 60_000 }
     }
 }
 

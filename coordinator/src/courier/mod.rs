@@ -56,7 +56,7 @@ impl Default for Policy {
             commit_order: CommitOrder::PayerLast,
             again_after_ms: 500,
             again_max_ms: 8_000,
-            patience_ms: 10_000,
+            patience_ms: 30_000,
             carried_max: 65_536,
             recall_max: 16_384,
         }
