@@ -48,7 +48,7 @@
 //! assert_eq!(report.story.expect("a way to a violation").steps.len(), 0);
 //! ```
 //!
-//! `checker/examples/shop.rs` is a whole app, with a bug that is found and its cure.
+//! `checker/examples/teapot.rs` is a whole app, with a bug that is found and its cure.
 
 mod model;
 mod report;

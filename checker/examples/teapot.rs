@@ -1,6 +1,6 @@
 //! A shop sells its last teapot, paid from prepaid wallets: hold the money, ship, take the money.
 //!
-//! `cargo run --release -p hundi-checker --example shop` proves it, and then looks at the same shop as it was first
+//! `cargo run --release -p hundi-checker --example teapot` proves it, and then looks at the same shop as it was first
 //! written, with a new transfer id for each try: the checker finds the shortest way to a customer who paid twice.
 
 use std::collections::BTreeSet;
