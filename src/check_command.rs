@@ -8,8 +8,8 @@ use std::thread::available_parallelism;
 use clap::Args;
 use hundi_checker::configs::{self, Set};
 use hundi_checker::mutants::{self, Mutant};
-use hundi_checker::world::{Bug, HundiModel, Scenario};
-use hundi_checker::{Limits, Progress, Report, Story, explore, explorer, hunt};
+use hundi_checker::world::{Bug, HundiModel, Prop, Scenario};
+use hundi_checker::{Limits, Progress, RealWalk, Report, Story, explore, explorer, hunt};
 use serde::Serialize;
 
 use crate::console;
@@ -46,7 +46,7 @@ pub(crate) struct CheckArgs {
     /// Keep the story of a violation in a file, or the stories of several in a directory
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     save: Option<PathBuf>,
-    /// Walk a saved story again
+    /// Walk a saved story again: in the model, and on real files with real signatures
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "mutant"])]
     replay: Option<PathBuf>,
     /// Print one JSON object
@@ -270,30 +270,61 @@ fn replay(file: &Path) -> Result<(), Failure> {
         configs::by_name(&story.config)
             .ok_or_else(|| Failure::input(format_args!("{path}: no configuration {:?}", story.config)))
     };
+    let Some(property) = Prop::ALL.iter().find(|prop| prop.name() == story.property) else {
+        return Err(Failure::input(format_args!("{path}: no property {:?}", story.property)));
+    };
+    let mut failed = Vec::new();
     if let Some(name) = &story.mutant {
         let mutant = mutants::by_name(name);
         let mutant = mutant.ok_or_else(|| Failure::input(format_args!("{path}: no mutant {name:?}")))?;
-        let broken = walk(&story, &HundiModel::new(config()?, mutant.bug));
-        console::say(format_args!(
-            "with the bug {name}: {}",
-            broken.as_deref().unwrap_or("every property holds")
-        ));
+        let model = HundiModel::new(config()?, mutant.bug).watching(*property);
+        let walked = walk(&story, &model)?;
+        say_walked(&format!("with the bug {name}"), &story, &walked);
+        if walked.walk.broken.is_none() {
+            failed.push(format!(
+                "{path} does not show {name} any more; look for it with --mutant {name} --save"
+            ));
+        }
     }
-    let broken = walk(&story, &HundiModel::new(config()?, Bug::default()));
-    console::say(format_args!("in the model: {}", broken.as_deref().unwrap_or("every property holds")));
-    match broken {
-        Some(broken) => Err(Failure::new(Exit::No, broken)),
-        None => Ok(()),
+    let walked = walk(&story, &HundiModel::new(config()?, Bug::default()))?;
+    say_walked("as the code is", &story, &walked);
+    failed.extend(walked.walk.broken.map(|(property, _)| property.name().to_owned()));
+    failed.extend(walked.difference.map(|(step, what)| format!("SQLite differs after {step} steps: {what}")));
+    failed.extend(walked.offences);
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::No, failed.join("; "))),
     }
 }
 
-fn walk(story: &Story, model: &HundiModel) -> Option<String> {
-    let walk = story.walk(model);
-    if walk.passed_over > 0 {
-        let all = story.steps.len();
-        console::note(format_args!("{} of {all} steps are not possible here", walk.passed_over));
-    }
-    walk.broken.map(|(prop, steps)| format!("broken after {steps} steps: {}", prop.name()))
+/// Walks a story in the model and on files that are gone afterwards.
+fn walk(story: &Story, model: &HundiModel) -> Result<RealWalk, Failure> {
+    let dir = tempfile::tempdir().or_fail(|| "cannot make a folder for the banks' files".to_owned())?;
+    story.walk_for_real(model, dir.path()).map_err(Failure::outside)
+}
+
+/// A line for the model and a line for the banks on SQLite.
+fn say_walked(which: &str, story: &Story, walked: &RealWalk) {
+    let (all, taken) = (story.steps.len(), walked.walk.taken.len());
+    let ends = match walked.walk.broken {
+        Some((property, steps)) => format!("after {steps} steps broken: {}", property.name()),
+        None => "every property holds".to_owned(),
+    };
+    console::say(format_args!("{which}, in the model: {taken} of {all} steps are possible; {ends}"));
+    let settles = match walked.settles {
+        Some(true) => "; then, without faults, every payment settles",
+        Some(false) => "; then, even without faults, a payment does not settle",
+        None => "",
+    };
+    let real = match &walked.difference {
+        Some((steps, what)) => format!("another way after {steps} steps: {what}"),
+        None => format!("the same after every step; {ends}{settles}"),
+    };
+    let offences = match walked.offences.first() {
+        Some(first) => format!("; the audit of the files says: {first}"),
+        None => String::new(),
+    };
+    console::say(format_args!("{which}, on SQLite: {real}{offences}"));
 }
 
 /// Shows how far a search is, to a person who watches.

@@ -5,12 +5,14 @@ pub mod audit;
 pub mod configs;
 pub mod explorer;
 pub mod mutants;
+mod replay;
 mod run;
 mod search;
 mod story;
 pub mod two_phase;
 pub mod world;
 
+pub use replay::RealWalk;
 pub use run::{PropertyReport, Report, explore, hunt};
 pub use search::{Limits, Progress};
 pub use story::{Story, Told, Walk};

@@ -68,6 +68,11 @@ impl Story {
     /// be another than the one in which the story was found.
     #[must_use]
     pub fn walk(&self, model: &HundiModel) -> Walk {
+        self.walk_with(model, &mut |_, _| {})
+    }
+
+    /// [`walk`](Self::walk), with a look at each step that is taken and at the world after it.
+    pub(crate) fn walk_with(&self, model: &HundiModel, look: &mut dyn FnMut(Action, &World)) -> Walk {
         let mut walk =
             Walk { world: model.initial(self.orders), taken: Vec::new(), passed_over: 0, broken: None };
         walk.look(model);
@@ -80,6 +85,7 @@ impl Story {
                     walk.world = next;
                     walk.taken.push(action);
                     walk.look(model);
+                    look(action, &walk.world);
                 }
                 None => walk.passed_over += 1,
             }

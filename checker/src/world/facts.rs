@@ -16,7 +16,7 @@ use super::scenario::{Chore, Scenario};
 use super::step::{BankUp, Body};
 
 /// The code of the transfers of payments.
-const PAYMENT: Code = Code(1);
+pub(crate) const PAYMENT: Code = Code(1);
 
 /// What a node's state means. Sets of orders are bits by their place in the scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -29,9 +29,11 @@ mod step;
 
 pub use arena::{Arena, Input};
 pub use facts::Facts;
+pub(crate) use facts::PAYMENT;
 pub(crate) use model::by_bit;
 pub use model::{Action, HundiModel, World};
 pub use packet::Packet;
 pub use properties::{Prop, Witness};
 pub use scenario::{Bank, Chore, Coordinator, Crashes, Disk, LATER, NEVER, Planned, START, Scenario};
+pub(crate) use step::{BANK_POLICY, courier_policy};
 pub use step::{BankUp, Body, Bug, CourierUp, Event, ModelCourier, ModelParticipant, Nodes, Stepped, To};

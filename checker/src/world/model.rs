@@ -171,7 +171,9 @@ impl HundiModel {
             };
             for (to, packet) in sends {
                 let To::Node(to) = to else { continue };
-                world.wires[to] |= 1 << arena.number(to, &packet);
+                if !scenario.banks.get(to).is_some_and(|bank| bank.liar) {
+                    world.wires[to] |= 1 << arena.number(to, &packet);
+                }
             }
         }
         for node in 0..scenario.nodes() {
@@ -516,6 +518,12 @@ impl Model for HundiModel {
 }
 
 impl HundiModel {
+    /// What is under way to a node.
+    pub(crate) fn packets(&self, world: &World, wire: usize) -> std::collections::BTreeSet<&Packet> {
+        let all = (0..128u8).filter(|packet| world.wires[wire] >> packet & 1 != 0);
+        all.map(|packet| self.arena.packet(wire, packet)).collect()
+    }
+
     /// The orders that name a bank that lies.
     pub(super) fn lied(&self) -> u8 {
         self.lied

@@ -388,6 +388,27 @@ impl Scenario {
         bits.fold(0, |bits, (place, _)| bits | 1 << place)
     }
 
+    /// The orders of a set of places, given as bits.
+    pub fn orders_in(&self, orders: u8) -> impl Iterator<Item = &Planned> {
+        let all = self.orders.iter().enumerate();
+        all.filter(move |(place, _)| orders & 1 << place != 0).map(|(_, planned)| planned)
+    }
+
+    /// What the operator of a bank asks for before anything else: accounts, and their first deposits.
+    #[must_use]
+    pub fn first_requests(&self, bank: usize) -> Vec<AccountRequest> {
+        let mut requests = Vec::new();
+        for (place, (name, currency, deposit)) in self.banks[bank].customers.iter().enumerate() {
+            let key = self.key_of(&AccountRef::new(name.clone(), self.banks[bank].name.clone()));
+            requests.push(AccountRequest::Open { name: name.clone(), currency: *currency, key });
+            if deposit.0 > 0 {
+                let (id, name) = (Scenario::deposit_id(bank, place), name.clone());
+                requests.push(AccountRequest::Deposit { id, name, amount: *deposit });
+            }
+        }
+        requests
+    }
+
     /// The first two currencies of the scenario.
     #[must_use]
     pub fn currencies(&self) -> Vec<Currency> {

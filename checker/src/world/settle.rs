@@ -12,7 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::arena::{Input, Taken, lock};
-use super::model::{HundiModel, World};
+use super::model::{Action, HundiModel, World};
 use super::packet::Packet;
 use super::properties::Prop;
 use super::scenario::{Disk, NODES_MAX};
@@ -43,6 +43,8 @@ struct Runner<'a> {
     /// The orders that customers have an answer for.
     answered: u8,
     queue: VecDeque<(u8, u8)>,
+    /// The steps taken, where they are asked for.
+    trace: Option<Vec<Action>>,
 }
 
 impl HundiModel {
@@ -65,9 +67,35 @@ impl HundiModel {
     }
 }
 
+impl HundiModel {
+    /// A fault-free run from here, step by step: of the kind that a property of settling asks for, or else of the one
+    /// with the most nodes that this scenario knows. Gives the steps, the nodes after them, and whether all is settled.
+    pub(crate) fn fault_free(&self, world: &World, broken: Option<Prop>) -> (Vec<Action>, World, bool) {
+        let banks = u8::try_from(self.scenario().banks.len()).unwrap_or_default();
+        let runs: Vec<Run> = match broken {
+            Some(Prop::SettlesWithoutCoordinators) => vec![Run::Banks],
+            Some(Prop::SettlesWithoutBanksAsking) => vec![Run::NoBankAsks],
+            Some(Prop::SettlesWithoutOneBank) => (0..banks).map(Run::BanksWithout).collect(),
+            _ if self.applies(Prop::Settles) => vec![Run::Everybody],
+            _ => vec![Run::Banks],
+        };
+        let mut told = (Vec::new(), *world, true);
+        for run in runs {
+            let mut runner = Runner::new(self, world, run);
+            runner.trace = Some(Vec::new());
+            let settles = runner.settles();
+            told = (runner.trace.unwrap_or_default(), World { bodies: runner.bodies, ..*world }, settles);
+            if !settles {
+                break;
+            }
+        }
+        told
+    }
+}
+
 impl<'a> Runner<'a> {
     fn new(model: &'a HundiModel, world: &World, run: Run) -> Self {
-        Runner { model, run, bodies: world.bodies, answered: 0, queue: VecDeque::new() }
+        Runner { model, run, bodies: world.bodies, answered: 0, queue: VecDeque::new(), trace: None }
     }
 
     fn settles(&mut self) -> bool {
@@ -84,7 +112,8 @@ impl<'a> Runner<'a> {
         for turn in 0..ROUNDS * nodes {
             let node = turn % nodes;
             let fingerprint = self.fingerprint(node);
-            if self.is_settled() || lock(self.shard(fingerprint)).contains(&fingerprint) {
+            let known = || self.trace.is_none() && lock(self.shard(fingerprint)).contains(&fingerprint);
+            if self.is_settled() || known() {
                 settled = true;
                 break;
             }
@@ -152,6 +181,9 @@ impl<'a> Runner<'a> {
     fn act(&mut self, node: usize, input: Input) {
         let taken: Option<&Taken> = self.model.arena.taken(node, self.bodies[node], input);
         if let Some(taken) = taken {
+            if let Some(trace) = &mut self.trace {
+                trace.push(Action::At { node: u8::try_from(node).unwrap_or_default(), input });
+            }
             self.bodies[node] = taken.body;
             self.answered |= taken.answered;
             self.queue.extend(taken.sequence.iter().copied());

@@ -8,8 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use hundi_bank_node::{
-    AccountRequest, Effect as BankEffect, Fault, Flaw as BankFlaw, MemoryBooks, Participant,
-    Policy as BankPolicy,
+    Effect as BankEffect, Fault, Flaw as BankFlaw, MemoryBooks, Participant, Policy as BankPolicy,
 };
 use hundi_coordinator::{
     Caller, CommitOrder, Courier, Effect as CourierEffect, Flaw as CourierFlaw, Policy as CourierPolicy,
@@ -169,9 +168,10 @@ pub struct Nodes<'a> {
 }
 
 /// In the model a wait may end at any moment, so none is counted.
-const BANK_POLICY: BankPolicy = BankPolicy { doubt_after_ms: 0, doubt_again_max_ms: 0 };
+pub(crate) const BANK_POLICY: BankPolicy = BankPolicy { doubt_after_ms: 0, doubt_again_max_ms: 0 };
 
-fn courier_policy(commit_order: CommitOrder, recall_max: usize) -> CourierPolicy {
+/// The same, for coordinators.
+pub(crate) fn courier_policy(commit_order: CommitOrder, recall_max: usize) -> CourierPolicy {
     CourierPolicy {
         commit_order,
         again_after_ms: 0,
@@ -197,15 +197,8 @@ impl Nodes<'_> {
         }
         let books = MemoryBooks::new(MemoryStore::compact());
         let mut participant = Participant::with_flaws(bank.name.clone(), books, BANK_POLICY, self.bug.bank);
-        for (place, (name, currency, deposit)) in bank.customers.iter().enumerate() {
-            let key = self.scenario.key_of(&hundi_protocol::AccountRef::new(name.clone(), bank.name.clone()));
-            let open = AccountRequest::Open { name: name.clone(), currency: *currency, key };
-            must(participant.handle_account_request(UnixMillis(1), 0, &open));
-            if deposit.0 > 0 {
-                let id = Scenario::deposit_id(node, place);
-                let deposit = AccountRequest::Deposit { id, name: name.clone(), amount: *deposit };
-                must(participant.handle_account_request(UnixMillis(1), 0, &deposit));
-            }
+        for request in self.scenario.first_requests(node) {
+            must(participant.handle_account_request(UnixMillis(1), 0, &request));
         }
         self.start_bank(node, 0, Arc::new(participant.into_books()))
     }
