@@ -3,9 +3,11 @@
 //! The lock is the operating system's: it ends with the process, however that ends. Readers do not take it.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::schema::APPLICATION_ID;
 
 /// Held for as long as the file is open for writing.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Ownership {
 impl Ownership {
     /// Takes the lock or says who is refused.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        refuse_foreign(path)?;
         let side = side_file(path)?;
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(|source| {
@@ -31,11 +34,31 @@ impl Ownership {
     }
 }
 
+/// Leaves no side file beside what cannot be a ledger.
+fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    let io = |source| OpenError::Io { what: format!("cannot open {}", path.display()), source };
+    let mut head = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened.and_then(|file| file.take(72).read_to_end(&mut head)).map_err(io)?,
+    };
+    if !head.is_empty() && !head.starts_with(MAGIC) {
+        return Err(OpenError::Damaged("it is not an SQLite file".into()));
+    }
+    // Zero while the log holds all that was ever written.
+    let application = head.get(68..72).map_or([0; 4], |id| [id[0], id[1], id[2], id[3]]);
+    match i32::from_be_bytes(application) {
+        0 | APPLICATION_ID => Ok(()),
+        _ => Err(OpenError::NotALedger),
+    }
+}
+
 /// Beside the real file, so that two names of one file share a lock.
 fn side_file(path: &Path) -> Result<PathBuf, OpenError> {
     let real = match path.canonicalize() {
         Ok(real) => real,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => path.to_path_buf(),
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_path_buf(),
         Err(source) => {
             return Err(OpenError::Io { what: format!("cannot resolve {}", path.display()), source });
         }

@@ -10,6 +10,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::frames;
+use super::lock::Ownership;
 
 /// Bytes that are written over at a time.
 const CHUNK: usize = 1 << 20;
@@ -35,6 +37,30 @@ pub(super) fn make_durable(ledger: &Path) -> Result<(), OpenError> {
         at += length as u64;
     }
     if at == 0 { Ok(()) } else { file.sync_all().map_err(io) }
+}
+
+/// Refuses a log whose damage would hide commits that were on disk. The caller owns the file, or nobody does.
+pub(super) fn check(ledger: &Path) -> Result<(), OpenError> {
+    let path = log_path(ledger);
+    match frames::first_damaged(&path) {
+        Ok(None) => Ok(()),
+        Ok(Some(frame)) => Err(OpenError::Damaged(format!(
+            "{}, frame {frame}: not what was written there, and commits that were on disk stand behind it",
+            path.display()
+        ))),
+        Err(source) => Err(OpenError::Io { what: format!("cannot read the log {}", path.display()), source }),
+    }
+}
+
+/// [`check`] for a reader: what looks like damage while an owner writes is not.
+pub(super) fn check_beside_owner(ledger: &Path) -> Result<(), OpenError> {
+    match check(ledger) {
+        Err(OpenError::Damaged(_)) => match Ownership::take(ledger) {
+            Err(OpenError::InUse(_)) => Ok(()), // The owner has looked at it when it opened the file.
+            _nobody_writes => check(ledger),
+        },
+        other => other,
+    }
 }
 
 fn log_path(ledger: &Path) -> PathBuf {

@@ -10,6 +10,7 @@ use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_
 use super::error::{OpenError, ReadError};
 use super::hasher::IdMap;
 use super::load::read_account;
+use super::log;
 use super::reads::Source;
 use crate::{Account, Phase, Timestamp, TransferId};
 
@@ -35,7 +36,10 @@ impl Lookup {
     }
 
     /// [`Lookup::open`] that says so when there is no file.
+    ///
+    /// Looks at the log first: see [`log`].
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        log::check_beside_owner(path)?;
         Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),
             other => other.into(),

@@ -6,6 +6,7 @@ mod changes;
 mod disk;
 mod entry;
 mod error;
+mod frames;
 mod guard;
 mod hasher;
 mod ids;

@@ -62,6 +62,7 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
     let ownership = Ownership::take(path)?;
+    log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
