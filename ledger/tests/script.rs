@@ -185,6 +185,16 @@ fn what_is_no_text_or_too_long_is_one_bad_line() {
 }
 
 #[test]
+fn a_byte_order_mark_and_line_ends_of_other_systems_do_not_matter() {
+    let (output, ended) = run(
+        b"\xef\xbb\xbf{\"op\":\"expire\"}\r\n\r\n\t{\"op\":\"expire\"} \r\n\xef\xbb\xbf{\"op\":\"expire\"}\n",
+    );
+    let expected = "{\"expired\":[]}\n{\"expired\":[]}\n{\"error\":\"not JSON: expected value at column 1\",\"line\":4}\n";
+    assert_eq!(output, expected, "a mark in the middle is none");
+    assert_eq!(ended, Ended { lines: 4, bad_lines: 1 });
+}
+
+#[test]
 fn a_bad_line_changes_nothing() {
     let (output, ended) = run(
         br#"{"op":"create_accounts","events":[{"id":1,"ledger":1,"code":1},{"id":2,"ledger":1,"code":1,"x":1}]}

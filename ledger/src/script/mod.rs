@@ -75,6 +75,13 @@ pub fn run<S: Session>(
     let mut lines = Lines::new(input);
     while let Some(line) = lines.next()? {
         ended.lines += 1;
+        let line = match line {
+            // Some editors begin a file with a byte order mark: RFC 8259 allows to ignore it.
+            Line::Text(text) if ended.lines == 1 => {
+                Line::Text(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+            }
+            line => line,
+        };
         let answer = match line {
             Line::Text(text) if text.trim_ascii().is_empty() => continue,
             Line::Text(text) => answer(session, &mut clock, text),
