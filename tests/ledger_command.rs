@@ -26,7 +26,7 @@ impl Clock for Days {
 /// A ledger that is open while the commands run.
 struct Live {
     folder: tempfile::TempDir,
-    _ledger: Ledger,
+    ledger: Ledger,
 }
 
 fn live() -> Live {
@@ -52,7 +52,7 @@ fn live() -> Live {
         next_day();
         assert_eq!(ledger.create_transfer(transfer).unwrap().status.as_str(), "created");
     }
-    Live { folder, _ledger: ledger }
+    Live { folder, ledger }
 }
 
 /// The same clock in the ledger's hands.
@@ -135,6 +135,34 @@ fn accounts_and_transfers_are_listed_beside_the_owner() {
     assert_eq!(ids(&["--account", "customers:asha", "--to", "2026-10-04"]), ["101", "102"]);
     assert_eq!(ids(&["--from", "2026-10-04", "--to", "2026-10-04"]), ["102"]);
     assert_eq!(ids(&["--account", "18"]), [""; 0]);
+}
+
+#[test]
+fn an_asset_of_ones_own_has_its_digits_everywhere() {
+    let live = live();
+    live.ledger
+        .transaction(|tx| -> Result<(), StepError> {
+            tx.set_currency(Currency::new("GOLD-MG", 70_001, 3).unwrap())?;
+            tx.create_accounts(&[31, 32].map(|id| Account::new(id, 70_001, 1)))?;
+            tx.name_account(31.into(), "vault", None)?;
+            tx.create_transfers(&[Transfer::new(301, 31, 32, 1_234_567, 70_001, 1)])?;
+            Ok(())
+        })
+        .unwrap();
+    for (verb, arguments, shown) in [
+        ("accounts", &[][..], "1,234.567 Dr  GOLD-MG"),
+        ("transfers", &["--account", "vault"], "1,234.567 GOLD-MG"),
+        ("balance", &["vault"], "1,234.567 Dr  GOLD-MG"),
+        ("statement", &["vault"], "1,234.567 Dr"),
+        ("export", &["--format", "hledger"], "1234.567 \"GOLD-MG\""),
+        ("export", &["--format", "beancount"], "1234.567 GOLD-MG"),
+        ("export", &["--format", "csv"], ",1234.567,GOLD-MG,"),
+        ("export", &["--format", "camt053", "--account", "vault"], "<Amt Ccy=\"XXX\">1234.567</Amt>"),
+    ] {
+        let text = live.ledger(verb, arguments);
+        assert!(text.contains(shown), "{verb} {arguments:?}: {text}");
+    }
+    assert_eq!(live.json("balance", &["vault"])["balances"][0]["minor_digits"], 3);
 }
 
 #[test]

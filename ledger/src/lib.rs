@@ -125,7 +125,8 @@
 //! ## Your rows and your money
 //!
 //! [`Ledger::transaction`] runs your own SQL and transfers in one transaction of the same file: both are there, or
-//! neither. Give an account a name there, too: for people, views and exports. An error that you return rolls everything
+//! neither. Give an account a name there, too, and say what a ledger counts that is no ISO currency
+//! ([`sqlite::Tx::set_currency`]): for people, views and exports. An error that you return rolls everything
 //! back. To refuse for reasons of your own, use an error type of your own with `From` for [`sqlite::StepError`] (the
 //! ledger's verbs) and [`rusqlite::Error`] (your SQL), as `examples/shop.rs` does.
 //!

@@ -7,10 +7,11 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::Workload;
+use hundi_ledger::export::{self, Labels};
 use hundi_ledger::sqlite::{self, AppSchema, OpenError, Options, Snapshot, VerifyError};
 use hundi_ledger::{
-    AccountFilter, AccountId, ChangeEventsFilter, Ledger, LedgerError, Reads, Store, SystemClock, Timestamp,
-    TransactionError, Transfer, engine,
+    AccountFilter, AccountId, ChangeEventsFilter, Currency, Ledger, LedgerError, Reads, Store, SystemClock,
+    Timestamp, TransactionError, Transfer, engine,
 };
 
 /// A file with some of everything, closed cleanly.
@@ -35,7 +36,8 @@ fn write_file(path: &Path, seed: u64, batches: usize) {
     let ledger = Ledger::open(path).unwrap();
     let done: Result<(), TransactionError<rusqlite::Error>> = ledger.transaction(|tx| {
         tx.name_account(AccountId(1), "asha", Some("INR"))?;
-        tx.name_account(AccountId(2), "bela", None)
+        tx.set_currency(Currency::new("GOLD-MG", 2, 3).unwrap())?;
+        tx.name_account(AccountId(2), "bela", Some("")) // As good as none.
     });
     done.unwrap();
 }
@@ -58,9 +60,33 @@ fn all_that_is_read(path: &Path) -> Result<String, OpenError> {
         writeln!(text, "{:?}", snapshot.statement(&AccountFilter::of(id, u32::MAX))?).unwrap();
     }
     writeln!(text, "{:?}{:?}", snapshot.names()?, snapshot.last_commit()).unwrap();
+    writeln!(text, "{:?}", snapshot.currencies()?).unwrap();
+    let labels = Labels::read(&snapshot).map_err(|error| OpenError::Damaged(error.to_string()))?;
+    // Random amounts may pass what a format has room for; then that is what is read.
+    let mut exported = Vec::new();
+    let done = [
+        export::csv_events(&snapshot, &labels, &mut exported).map_err(|error| error.to_string()),
+        export::csv_accounts(&snapshot, &labels, &mut exported).map_err(|error| error.to_string()),
+        export::hledger(&snapshot, &labels, &mut exported).map_err(|error| error.to_string()),
+    ];
+    writeln!(text, "{done:?}{}", String::from_utf8(exported).unwrap()).unwrap();
     let connection = rusqlite::Connection::open(path)?;
-    for view in ["v_accounts", "v_transfers", "v_commits"] {
-        let mut statement = connection.prepare(&format!("SELECT * FROM {view}"))?;
+    for rows in [
+        "v_accounts",
+        "v_transfers",
+        "v_commits",
+        "accounts",
+        "events",
+        "late_events",
+        "pendings",
+        "burnt",
+        "transfer_runs",
+        "transfer_ids",
+        "account_names",
+        "accounts a JOIN accounts b ON b.id = a.id", // By the index of ids.
+        "pendings WHERE status = 1 AND expires_at > 0 ORDER BY expires_at",
+    ] {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {rows}"))?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -70,6 +96,26 @@ fn all_that_is_read(path: &Path) -> Result<String, OpenError> {
         }
     }
     Ok(text)
+}
+
+/// Where and how to change a byte: the file's header, the headers of its pages, then anywhere. By default a sample; all
+/// of the first three pages, all page headers and so many random places with `HUNDI_FLIPS`.
+fn flips(length: usize) -> Vec<(usize, u8)> {
+    const PAGE: usize = 4096;
+    let random: Option<usize> = std::env::var("HUNDI_FLIPS").ok().map(|text| text.parse().unwrap());
+    let mut workload = Workload::new(7);
+    let mut flips: Vec<(usize, u8)> = (0..length)
+        .filter(|at| match random {
+            Some(_) => *at < 3 * PAGE || at % PAGE < 12,
+            None => *at < 108 || at % (PAGE * 5) < 8,
+        })
+        .flat_map(|at| [(at, 0xff), (at, 1 << (at % 8)), (at, 1 << ((at + 5) % 8))])
+        .collect();
+    for _ in 0..random.unwrap_or(900) {
+        let at = workload.below(length as u64) as usize;
+        flips.push((at, if workload.below(3) == 0 { 0xff } else { 1 << workload.below(8) }));
+    }
+    flips
 }
 
 #[test]
@@ -82,25 +128,16 @@ fn flipped_bytes_are_noticed_or_do_not_matter() {
     let expected = all_that_is_read(&path).unwrap();
     sqlite::verify(&path).unwrap();
 
-    let flips: usize = std::env::var("HUNDI_FLIPS").map_or(1_500, |text| text.parse().unwrap());
     let (mut noticed, mut harmless) = (0, 0);
-    let mut workload = Workload::new(7);
-    for flip in 0..flips {
-        // Spread over the file, then at random; one bit, or all of a byte.
-        let at = if flip < flips / 2 {
-            flip * good.len() / (flips / 2)
-        } else {
-            workload.below(good.len() as u64) as usize
-        };
-        let change = if flip % 3 == 0 { 0xff } else { 1 << workload.below(8) };
+    let flipped = directory.path().join("flipped.db");
+    for (at, change) in flips(good.len()) {
         let mut bytes = good.clone();
         bytes[at] ^= change;
-        let path = directory.path().join("flipped.db");
-        std::fs::write(&path, &bytes).unwrap();
-        if sqlite::verify(&path).is_err() {
+        std::fs::write(&flipped, &bytes).unwrap();
+        if sqlite::verify(&flipped).is_err() {
             noticed += 1;
         } else {
-            let read = all_that_is_read(&path);
+            let read = all_that_is_read(&flipped);
             assert_eq!(
                 read.as_ref().ok(),
                 Some(&expected),
@@ -109,7 +146,8 @@ fn flipped_bytes_are_noticed_or_do_not_matter() {
             harmless += 1;
         }
     }
-    assert!(noticed > flips / 10 && harmless > 0, "{noticed} noticed, {harmless} harmless");
+    println!("{} bytes: {noticed} flips noticed, {harmless} harmless", good.len());
+    assert!(noticed > 100 && harmless > 0, "{noticed} noticed, {harmless} harmless");
 }
 
 /// Changes a copy by SQL and returns what `verify` says.
@@ -174,6 +212,25 @@ fn the_first_bad_row_is_named() {
         }
     }
     sqlite::verify(&path).unwrap();
+}
+
+#[test]
+fn a_changed_currency_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = path_in(&directory);
+    write_file(&path, 5, 3);
+    let gold = Currency::new("GOLD-MG", 2, 3).unwrap();
+    assert_eq!(Snapshot::open(&path).unwrap().currencies().unwrap(), [gold]);
+    for sql in [
+        "UPDATE meta SET value = replace(value, ' 3 ', ' 2 ') WHERE key = 'currency: 2'",
+        "UPDATE meta SET value = 'GOLD-MG 3' WHERE key = 'currency: 2'",
+        "UPDATE meta SET key = 'currency: 3' WHERE key = 'currency: 2'",
+    ] {
+        let error = tampered(&path, sql).unwrap_err().to_string();
+        assert!(error.contains("meta, row currency: "), "{sql}: {error}");
+    }
+    let error = tampered(&path, "UPDATE account_names SET currency = '' WHERE name = 'bela'").unwrap_err();
+    assert!(error.to_string().starts_with("account_names"), "{error}");
 }
 
 #[test]

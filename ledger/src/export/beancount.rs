@@ -12,6 +12,8 @@ use crate::{Account, AccountFlags, AccountId, Amount, ChangeEvent, LedgerCode, R
 const ROOTS: [&str; 5] = ["Assets", "Liabilities", "Equity", "Income", "Expenses"];
 /// The longest commodity, in bytes.
 const COMMODITY_BYTES_MAX: usize = 24;
+/// The precision of beancount's decimals.
+const DIGITS_MAX: u32 = 28;
 
 /// Writes the ledger as a file that `bean-check` accepts.
 ///
@@ -20,10 +22,11 @@ const COMMODITY_BYTES_MAX: usize = 24;
 /// was stands in the metadata of the account.
 ///
 /// Each posted transfer is a transaction (`*`), each pending one that still waits one with the flag `!`, of amounts of
-/// zero, with the reserved amount as metadata. beancount counts with 28 digits: larger sums are rounded there.
+/// zero, with the reserved amount as metadata.
 ///
 /// # Errors
-/// See [`ExportError`].
+/// See [`ExportError`]; among others when an amount or a balance has more than the 28 digits that beancount counts with: it
+/// would round, and refuse the books.
 pub fn beancount<R: Reads>(
     ledger: &R,
     labels: &Labels,
@@ -32,6 +35,7 @@ pub fn beancount<R: Reads>(
     let books = Books::read(ledger)?;
     let names = names(&books.accounts, labels);
     let commodities = commodities(&books.accounts, labels);
+    check_digits(&books)?;
     let mut out = File { labels, names: &names, commodities: &commodities, out };
     out.open(&books.accounts)?;
     books.each_event(|event| {
@@ -43,6 +47,40 @@ pub fn beancount<R: Reads>(
         Ok(())
     })?;
     out.assert_balances(books.last, &books.accounts)
+}
+
+/// Whether beancount can count with every amount and with every balance on the way.
+fn check_digits<R: Reads>(books: &Books<'_, R>) -> Result<(), ExportError<R::Error>> {
+    let refuse = |what: String| {
+        let text = format!(
+            "beancount counts with {DIGITS_MAX} digits, and {what} has more minor units: export for hledger or as csv"
+        );
+        Err(ExportError::Format(text))
+    };
+    let mut balances: BTreeMap<AccountId, Net> = BTreeMap::new();
+    books.each_event(|event| {
+        let transfer = &event.transfer;
+        if !has_room(Net::debit(transfer.amount)) {
+            return refuse(format!("transfer {}", transfer.id));
+        }
+        let Some(amount) = posted(event) else { return Ok(()) };
+        let sides = [
+            (transfer.debit_account_id, Net::debit(amount)),
+            (transfer.credit_account_id, Net::credit(amount)),
+        ];
+        for (account, net) in sides {
+            let balance = balances.entry(account).or_default();
+            match balance.checked_add(net).filter(|sum| has_room(*sum)) {
+                Some(sum) => *balance = sum,
+                None => return refuse(format!("the balance of account {account}")),
+            }
+        }
+        Ok(())
+    })
+}
+
+fn has_room(net: Net) -> bool {
+    net.amount().0 < 10_u128.pow(DIGITS_MAX)
 }
 
 struct File<'a, W> {
@@ -108,9 +146,12 @@ impl<W: Write> File<'_, W> {
                 by_name.range(below.as_str()..).take_while(|(child, _)| child.starts_with(&below))
             {
                 if &self.commodities[&child.ledger] == commodity {
-                    let more = sum.checked_add(Net::posted(child));
-                    sum = more
-                        .ok_or_else(|| ExportError::Format(format!("the sum of {name} passes 128 bits")))?;
+                    let more = sum.checked_add(Net::posted(child)).filter(|sum| has_room(*sum));
+                    sum = more.ok_or_else(|| {
+                        ExportError::Format(format!(
+                            "the sum of {name} passes beancount's {DIGITS_MAX} digits"
+                        ))
+                    })?;
                 }
             }
             let zero = self.labels.net(account.ledger, Net::default());

@@ -11,7 +11,7 @@ use super::decimal::{Decimal, Net};
 
 /// Names of accounts and currencies of ledgers, for people and exports. What has no name shows its number.
 ///
-/// A ledger without a currency of its own has the one of ISO 4217 whose numeric code it is (ledger 356 is INR), and if
+/// What a file says with [`Tx::set_currency`](crate::sqlite::Tx::set_currency) counts. A ledger without a currency of its own has the one of ISO 4217 whose numeric code it is (ledger 356 is INR), and if
 /// there is none, an asset without minor digits that is named after it: ledger 7 holds `L7`.
 #[derive(Clone, Debug)]
 pub struct Labels {
@@ -39,6 +39,10 @@ impl Labels {
     /// When the file cannot be read, or gives accounts of one ledger different currencies.
     pub fn read(file: &Snapshot) -> Result<Self, ExportError<ReadError>> {
         let mut labels = Self::new();
+        file.currencies()
+            .map_err(ExportError::Read)?
+            .into_iter()
+            .for_each(|known| labels.set_currency(known));
         for named in file.names().map_err(ExportError::Read)? {
             labels.names.insert(named.account, named.name);
             let Some(code) = named.currency else { continue };

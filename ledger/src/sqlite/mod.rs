@@ -3,6 +3,7 @@
 mod backup;
 mod balances;
 mod changes;
+mod currencies;
 mod disk;
 mod entry;
 mod error;

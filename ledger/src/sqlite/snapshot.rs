@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::currencies;
 use super::disk::Commit;
 use super::entry::read_id_or_zero;
 use super::error::{OpenError, ReadError};
@@ -12,8 +13,8 @@ use super::reads::statement;
 use super::schema;
 use super::state::{State, Tuning};
 use crate::{
-    Account, AccountBalance, AccountFilter, AccountId, ChangeEvent, ChangeEventsFilter, QueryFilter, Reads,
-    Timestamp, Transfer, TransferId,
+    Account, AccountBalance, AccountFilter, AccountId, ChangeEvent, ChangeEventsFilter, Currency,
+    QueryFilter, Reads, Timestamp, Transfer, TransferId,
 };
 
 /// An account's name.
@@ -72,6 +73,14 @@ impl Snapshot {
     /// When the file cannot be read.
     pub fn balances_at(&self, id: AccountId, at: Timestamp) -> Result<Option<AccountBalance>, ReadError> {
         self.state.balances_at(id, at)
+    }
+
+    /// The currencies that were said with [`Tx::set_currency`](super::Tx::set_currency), by ledger.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn currencies(&self) -> Result<Vec<Currency>, ReadError> {
+        currencies::read(&self.state.lookup.connection)
     }
 
     /// All names, in order of account.

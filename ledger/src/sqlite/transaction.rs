@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use thiserror::Error;
 
 use super::changes::Written;
+use super::currencies;
 use super::disk::{self, Commit, Disk};
 use super::error::{CommitError, ReadError};
 use super::guard::Guard;
@@ -14,8 +15,8 @@ use super::state::State;
 use super::verify::name_digest;
 use crate::clock::Clock;
 use crate::{
-    Account, AccountId, CreateAccountResult, CreateTransferResult, Known, Phase, Store, Timestamp, Transfer,
-    TransferId,
+    Account, AccountId, CreateAccountResult, CreateTransferResult, Currency, Known, Phase, Store, Timestamp,
+    Transfer, TransferId,
     engine::{self, BadTime},
 };
 
@@ -127,6 +128,16 @@ impl<'a> Tx<'a> {
         let sql = "INSERT INTO account_names(account, name, currency, digest) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT(account) DO UPDATE SET name = ?2, currency = ?3, digest = ?4";
         self.sql.prepare_cached(sql)?.execute(params![id, name, currency, digest]).map(|_| ())
+    }
+
+    /// Says what a ledger counts, for people and exports: its currency's code and how many digits follow the point. Needed
+    /// for currencies and assets of one's own; those of ISO 4217 are known. The same ledger again replaces it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn set_currency(&mut self, currency: Currency) -> rusqlite::Result<()> {
+        let _own = self.guard.own();
+        currencies::write(&self.sql, currency)
     }
 
     /// Adds bytes that stand for the application's rows: their hash enters the commit chain.

@@ -195,6 +195,9 @@ pub(super) fn check_names(connection: &Connection) -> Result<(), VerifyError> {
         let account = read_id_or_zero(row, 0)?;
         let (name, currency): (String, Option<String>) = (row.get(1)?, row.get(2)?);
         let digest: Option<[u8; 8]> = row.get(3)?;
+        if digest.is_some() && currency.as_deref() == Some("") {
+            return bad("account_names", format!("{account:032x}"), "an empty currency was never given");
+        }
         if row.get::<_, Option<i64>>(4)?.is_none() {
             return bad("account_names", format!("{account:032x}"), "there is no such account");
         }

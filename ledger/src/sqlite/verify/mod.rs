@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use thiserror::Error;
 
 use super::changes::{Content, chain};
+use super::currencies;
 use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_timestamp};
 use super::error::{OpenError, ReadError};
 use super::ids::IndexedTo;
@@ -107,6 +108,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verified, VerifyError> {
     schema::check_objects(&lookup.connection)?;
     let verified = Walk::new(&lookup)?.run()?;
     indexes::check_names(&lookup.connection)?;
+    currencies::read(&lookup.connection)?;
     Ok(verified)
 }
 
