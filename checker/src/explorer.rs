@@ -17,14 +17,14 @@ use crate::world::{Action, Bug, HundiModel, Input, Scenario, World, by_bit};
 /// If the address is taken or not this machine's.
 pub fn serve(scenario: Scenario, bug: Bug, address: SocketAddr) -> io::Result<()> {
     drop(TcpListener::bind(address)?); // stateright panics on an address that is taken.
-    let model = Readable(Arc::new(HundiModel::new(scenario, bug)));
+    let model = Network(Arc::new(HundiModel::new(scenario, bug)));
     model.checker().serve(address);
     Ok(())
 }
 
 /// The model with states that know how to show themselves.
 #[derive(Clone)]
-struct Readable(Arc<HundiModel>);
+struct Network(Arc<HundiModel>);
 
 /// A state and its model.
 #[derive(Clone)]
@@ -51,13 +51,13 @@ impl fmt::Debug for Shown {
     }
 }
 
-impl Readable {
+impl Network {
     fn show(&self, world: World) -> Shown {
         Shown { world, model: Arc::clone(&self.0) }
     }
 }
 
-impl Model for Readable {
+impl Model for Network {
     type State = Shown;
     type Action = Action;
 
@@ -105,17 +105,17 @@ impl Model for Readable {
 
 const ALWAYS: &[crate::world::Prop] = crate::world::Prop::ALL;
 
-fn is_fine(model: &Readable, shown: &Shown, place: u32) -> bool {
+fn is_fine(model: &Network, shown: &Shown, place: u32) -> bool {
     model.0.verdict(&shown.world).0 >> place & 1 == 0
 }
 
-fn is_seen(model: &Readable, shown: &Shown, place: u32) -> bool {
+fn is_seen(model: &Network, shown: &Shown, place: u32) -> bool {
     model.0.verdict(&shown.world).1 >> place & 1 != 0
 }
 
-type Condition = fn(&Readable, &Shown) -> bool;
-const IS_FINE: [Condition; 48] = by_bit!(is_fine, Readable, Shown);
-const IS_SEEN: [Condition; 48] = by_bit!(is_seen, Readable, Shown);
+type Condition = fn(&Network, &Shown) -> bool;
+const IS_FINE: [Condition; 48] = by_bit!(is_fine, Network, Shown);
+const IS_SEEN: [Condition; 48] = by_bit!(is_seen, Network, Shown);
 
 /// The distance of two life lines, in pixels.
 const COLUMN: usize = 170;
@@ -132,7 +132,8 @@ fn diagram(model: &HundiModel, actions: &[Action]) -> String {
         "<svg version='1.1' baseProfile='full' width='{width}' height='{height}' viewBox='0 0 {width} {height}' \
          xmlns='http://www.w3.org/2000/svg' font-family='sans-serif' font-size='11'>\
          <defs><marker id='arrow' markerWidth='8' markerHeight='8' refX='7' refY='3' orient='auto'>\
-         <path d='M0,0 L7,3 L0,6 z'/></marker></defs>"
+         <path d='M0,0 L7,3 L0,6 z'/></marker></defs>\
+         <rect width='100%' height='100%' fill='#fff'/>"
     );
     for node in 0..=people {
         let name = if node < people { scenario.node_name(node) } else { "customers" };
