@@ -125,28 +125,67 @@
 //! ## Your rows and your money
 //!
 //! [`Ledger::transaction`] runs your own SQL and transfers in one transaction of the same file: both are there, or
-//! neither. Give an account a name there, too, and say what a ledger counts that is no ISO currency
-//! ([`sqlite::Tx::set_currency`]): for people, views and exports. An error that you return rolls everything
-//! back. To refuse for reasons of your own, use an error type of your own with `From` for [`sqlite::StepError`] (the
-//! ledger's verbs) and [`rusqlite::Error`] (your SQL), as `examples/shop.rs` does.
+//! neither. An error that you return rolls everything back. Use an error type of your own, with `From` for the ledger's verbs
+//! ([`sqlite::StepError`]), your SQL ([`rusqlite::Error`]) and the ledger itself ([`LedgerError`]). Your tables are created with
+//! the file, and migrated, by an [`AppSchema`](sqlite::AppSchema). Give an account a name, too, and say what a ledger counts that
+//! is no ISO currency ([`sqlite::Tx::set_currency`]): for people, views and exports.
 //!
 //! ```
 //! # use hundi_ledger::*;
-//! # let folder = tempfile::tempdir()?;
-//! # let ledger = Ledger::open(folder.path().join("ledger.db"))?;
-//! use hundi_ledger::sqlite::StepError;
+//! use hundi_ledger::sqlite::{AppSchema, Options, StepError};
 //!
-//! ledger.transaction(|tx| -> Result<(), StepError> {
-//!     tx.sql().execute_batch("CREATE TABLE shop_orders(id INTEGER PRIMARY KEY, what TEXT NOT NULL) STRICT")?;
-//!     tx.create_accounts(&[Account::new(1, 356, 10), Account::new(2, 356, 10)])?;
+//! #[derive(Debug)]
+//! enum ShopError {
+//!     Refused(CreateTransferStatus),
+//!     Failed(String),
+//! }
+//! impl From<StepError> for ShopError {
+//!     fn from(error: StepError) -> Self {
+//!         Self::Failed(error.to_string())
+//!     }
+//! }
+//! // The same for rusqlite::Error and LedgerError.
+//! # impl From<rusqlite::Error> for ShopError {
+//! #     fn from(error: rusqlite::Error) -> Self { Self::Failed(error.to_string()) }
+//! # }
+//! # impl From<LedgerError> for ShopError {
+//! #     fn from(error: LedgerError) -> Self { Self::Failed(error.to_string()) }
+//! # }
+//!
+//! const SHOP: AppSchema = AppSchema {
+//!     name: "shop",
+//!     version: 1,
+//!     create: "CREATE TABLE shop_orders(id INTEGER PRIMARY KEY, what TEXT NOT NULL) STRICT",
+//!     migrations: &[],
+//!     payment: "",
+//! };
+//! # fn main() -> Result<(), ShopError> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("shop.db");
+//! let ledger = Ledger::open_with(&path, Options { app: Some(SHOP), ..Options::default() }, SystemClock)
+//!     .expect("a new file");
+//! let sell = |order: u32, what: &str, price: u128| {
+//!     let sold = ledger.transaction(|tx| -> Result<(), ShopError> {
+//!         tx.sql().execute("INSERT INTO shop_orders VALUES (?, ?)", (order, what))?;
+//!         let results = tx.create_transfers(&[Transfer::new(u128::from(order), 2, 1, price, 356, 20)])?;
+//!         match CreateTransferResult::first_refusal(&results) {
+//!             Some((_, why)) => Err(ShopError::Refused(why)), // The order is not there either.
+//!             None => Ok(()),
+//!         }
+//!     });
+//!     sold.map_err(TransactionError::flatten)
+//! };
+//! ledger.transaction(|tx| -> Result<(), ShopError> {
+//!     let wallet = Account::new(2, 356, 10).with_flags(AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS);
+//!     tx.create_accounts(&[Account::new(1, 356, 10), wallet])?;
+//!     tx.create_transfers(&[Transfer::new(1, 1, 2, 100_00, 356, 19)])?;
 //!     Ok(tx.name_account(2.into(), "customers:asha", Some("INR"))?)
-//! })?;
-//! let status = ledger.transaction(|tx| -> Result<_, StepError> {
-//!     tx.sql().execute("INSERT INTO shop_orders VALUES (?, ?)", (4711, "tea"))?;
-//!     Ok(tx.create_transfers(&[Transfer::new(1, 2, 1, 60_00, 356, 20)])?[0].status)
-//! })?;
-//! assert_eq!(status, CreateTransferStatus::Created);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! }).map_err(TransactionError::flatten)?;
+//! sell(4711, "tea", 60_00)?;
+//! let refused = sell(4712, "more tea", 60_00);
+//! assert!(matches!(refused, Err(ShopError::Refused(CreateTransferStatus::ExceedsCredits))));
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! ## Threads and tasks

@@ -198,3 +198,39 @@ pub struct CreateTransferResult {
     /// The created transfer's; for `exists` the original's; else the event's own.
     pub timestamp: Timestamp,
 }
+
+impl CreateAccountResult {
+    /// Whether the account is there, from now on or (`exists`) since an earlier try.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self.status, CreateAccountStatus::Created | CreateAccountStatus::Exists)
+    }
+}
+
+impl CreateTransferResult {
+    /// Whether the transfer took place, now or (`exists`) at an earlier try.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self.status, CreateTransferStatus::Created | CreateTransferStatus::Exists)
+    }
+
+    /// Why a batch, or a chain, is not there: the place and result of its first event that was refused for a reason of its
+    /// own. `None` if all are there.
+    ///
+    /// ```
+    /// use hundi_ledger::{CreateTransferResult, CreateTransferStatus::*, Timestamp};
+    ///
+    /// let chain = [LinkedEventFailed, ExceedsCredits, LinkedEventFailed];
+    /// let results = chain.map(|status| CreateTransferResult { status, timestamp: Timestamp(1) });
+    /// assert_eq!(CreateTransferResult::first_refusal(&results), Some((1, ExceedsCredits)));
+    /// ```
+    #[must_use]
+    pub fn first_refusal(results: &[Self]) -> Option<(usize, CreateTransferStatus)> {
+        let own = |result: &Self| result.status != CreateTransferStatus::LinkedEventFailed;
+        results
+            .iter()
+            .enumerate()
+            .find(|(_, result)| !result.is_there() && own(result))
+            .map(|(place, result)| (place, result.status))
+    }
+}

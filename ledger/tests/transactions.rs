@@ -161,7 +161,7 @@ fn conflict(tx: &mut Tx<'_>) -> Result<(), AppError> {
 fn what_a_conflict_rolled_back_is_not_half_done() {
     let Fixture { ledger, path, _directory } = fixture();
     let ignored: Answer<()> = ledger.transaction(conflict);
-    assert!(matches!(ignored, Err(TransactionError::RolledBack)), "{ignored:?}");
+    assert!(matches!(ignored, Err(TransactionError::Ledger(LedgerError::RolledBack))), "{ignored:?}");
     let told: Answer<()> = ledger.transaction(|tx| {
         conflict(tx)?;
         Err(AppError::No)
@@ -174,7 +174,7 @@ fn what_a_conflict_rolled_back_is_not_half_done() {
         assert!(alone.is_err(), "a statement cannot commit by itself: {alone:?}");
         Ok(())
     });
-    assert!(matches!(went_on, Err(TransactionError::RolledBack)), "{went_on:?}");
+    assert!(matches!(went_on, Err(TransactionError::Ledger(LedgerError::RolledBack))), "{went_on:?}");
     let inside: Answer<()> = ledger.transaction(|tx| tx.savepoint(conflict));
     assert!(inside.is_err());
     assert_eq!((credits(&ledger), notes(&path)), (1, 0));

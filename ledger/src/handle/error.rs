@@ -28,6 +28,10 @@ pub enum LedgerError {
     /// nothing happened. Use the [`Tx`](crate::sqlite::Tx) there.
     #[error("the ledger is used inside its own transaction: use the transaction's verbs")]
     InTransaction,
+    /// A statement of the application (`INSERT OR ROLLBACK`, for instance) had rolled its transaction back, yet the closure
+    /// returned a result: nothing was written.
+    #[error("a statement of the application rolled the transaction back: nothing was written")]
+    RolledBack,
     /// The clock, or the ledger's last timestamp, leaves no time for the batch; nothing happened.
     #[error(transparent)]
     Time(BadTime),
@@ -52,13 +56,19 @@ pub enum TransactionError<E> {
     /// The closure returned an error; everything was rolled back.
     #[error(transparent)]
     App(E),
-    /// A statement of the closure (`INSERT OR ROLLBACK`, for instance) had rolled the transaction back, yet the closure
-    /// returned a result: nothing was written.
-    #[error("a statement of the application rolled the transaction back: nothing was written")]
-    RolledBack,
     /// The ledger failed, or is closed.
     #[error(transparent)]
     Ledger(LedgerError),
+}
+
+impl<E: From<LedgerError>> TransactionError<E> {
+    /// The application's error, which has room for the ledger's: `ledger.transaction(…).map_err(TransactionError::flatten)?`
+    pub fn flatten(self) -> E {
+        match self {
+            Self::App(error) => error,
+            Self::Ledger(error) => error.into(),
+        }
+    }
 }
 
 impl<E> From<LedgerError> for TransactionError<E> {

@@ -166,7 +166,7 @@ impl Ledger {
                 Ok(result)
             }
             Err(sqlite::TransactionError::App(error)) => Err(TransactionError::App(error)),
-            Err(sqlite::TransactionError::RolledBack) => Err(TransactionError::RolledBack),
+            Err(sqlite::TransactionError::RolledBack) => Err(LedgerError::RolledBack.into()),
             Err(sqlite::TransactionError::Commit(error)) => Err(lease.failed(error).into()),
         }
     }
