@@ -1,7 +1,7 @@
 //! What is printed where: results on stdout, everything else on stderr; colour and progress only for people.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,12 +14,16 @@ pub(crate) fn say(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Prints one JSON object on one line: all that goes to stdout with `--json`.
+/// Prints one JSON object on one line: all that goes to stdout with `--json`. A closed pipe is no fault here either.
 pub(crate) fn json(object: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(object)
         .map_err(|error| Failure::outside(format_args!("cannot write the result as JSON: {error}")))?;
-    writeln!(std::io::stdout(), "{text}")
-        .map_err(|error| Failure::outside(format_args!("cannot write the result to stdout: {error}")))
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::outside(format_args!("cannot write the result to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints an error: `hundi: what, where, what to do`.

@@ -138,6 +138,29 @@ fn accounts_and_transfers_are_listed_beside_the_owner() {
 }
 
 #[test]
+fn a_reader_who_has_seen_enough_is_no_fault() {
+    use std::io::Read as _;
+    let live = live();
+    for id in 1_000..1_200 {
+        live.ledger.create_transfer(Transfer::new(id, 1, 17, 1, 356, 1)).unwrap();
+    }
+    for arguments in [&["transfers", "--limit", "500", "--json"][..], &["export", "--format", "csv"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hundi"))
+            .args(["ledger", arguments[0]])
+            .arg(live.path("app.db"))
+            .args(&arguments[1..])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap(); // And closes the pipe.
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn an_asset_of_ones_own_has_its_digits_everywhere() {
     let live = live();
     live.ledger
@@ -250,6 +273,8 @@ fn what_is_asked_for_wrongly_is_said_in_one_line() {
     let (code, said) = live.refused("balance", &["nobody"]);
     assert!(code == 3 && said.contains("no account has the name or id `nobody`"), "{said}");
     let (code, said) = live.refused("statement", &["17", "--from", "2026-10-05", "--to", "2026-10-01"]);
+    assert!(code == 3 && said.contains("--from"), "{said}");
+    let (code, said) = live.refused("transfers", &["--from", "2026-10-05", "--to", "2026-10-01"]);
     assert!(code == 3 && said.contains("--from"), "{said}");
     let none = hundi("accounts", &live.path("none.db"), &[]);
     assert_eq!((none.status.code(), stderr(&none).lines().count()), (Some(3), 1), "{}", stderr(&none));

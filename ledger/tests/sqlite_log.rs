@@ -168,7 +168,13 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
     drop(connection);
     let inner = folder.path().join("folder");
     std::fs::create_dir(&inner).unwrap();
-    for (path, why) in [(&text, "not an SQLite file"), (&other, "not a ledger"), (&inner, "cannot open")] {
+    let device = PathBuf::from("/dev/null");
+    for (path, why) in [
+        (&text, "not an SQLite file"),
+        (&other, "not a ledger"),
+        (&inner, "cannot open"),
+        (&device, "no regular file"),
+    ] {
         let error = Ledger::open(path).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
         assert!(sqlite::verify(path).is_err());

@@ -50,6 +50,11 @@ struct TransfersReport {
 
 /// Runs the command.
 pub(super) fn run(args: &TransfersArgs) -> Result<(), Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from.first() > to.last()
+    {
+        return Err(Failure::input("--from is later than --to: nothing can lie between them"));
+    }
     let opened = args.file.open()?;
     let transfers = read(args, &opened)?;
     let labels = &opened.labels;

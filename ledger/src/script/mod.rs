@@ -53,7 +53,7 @@ pub struct Ended {
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// The input could not be read, or the output not be written.
-    #[error("{0}")]
+    #[error("cannot read the script or write its answers: {0}")]
     Io(#[from] io::Error),
     /// The ledger could not read or commit. Nothing more is known of the last line.
     #[error("the ledger failed: {0}")]

@@ -34,15 +34,20 @@ impl Ownership {
     }
 }
 
-/// Leaves no side file beside what cannot be a ledger.
-fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+/// Refuses what cannot be a ledger, before SQLite or a side file leaves something beside it. A missing file may become one.
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let io = |source| OpenError::Io { what: format!("cannot open {}", path.display()), source };
     let mut head = Vec::new();
-    match File::open(path) {
+    match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        opened => opened.and_then(|file| file.take(72).read_to_end(&mut head)).map_err(io)?,
-    };
+        found => match found.map_err(io)? {
+            what if what.is_file() => {}
+            what if what.is_dir() => return Err(io(ErrorKind::IsADirectory.into())),
+            _ => return Err(io(std::io::Error::other("it is no regular file"))),
+        },
+    }
+    File::open(path).and_then(|file| file.take(72).read_to_end(&mut head)).map_err(io)?;
     if !head.is_empty() && !head.starts_with(MAGIC) {
         return Err(OpenError::Damaged("it is not an SQLite file".into()));
     }

@@ -10,6 +10,7 @@ use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_
 use super::error::{OpenError, ReadError};
 use super::hasher::IdMap;
 use super::load::read_account;
+use super::lock::refuse_foreign;
 use super::log;
 use super::reads::Source;
 use crate::{Account, Phase, Timestamp, TransferId};
@@ -39,6 +40,7 @@ impl Lookup {
     ///
     /// Looks at the log first: see [`log`].
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        refuse_foreign(path)?;
         log::check_beside_owner(path)?;
         Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),
