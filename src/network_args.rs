@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use hundi_protocol::{Identity, NETWORK_FILE, Network, NetworkError, NodeName, Peer, Role, SecretError};
+use hundi_protocol::{
+    BankName, Identity, NETWORK_FILE, Network, NetworkError, NodeName, Peer, Role, SecretError,
+};
 
 use crate::failure::Failure;
 
@@ -56,6 +58,15 @@ pub(crate) fn load_network(path: &Path) -> Result<Arc<Network>, Failure> {
         let hint = "; make a network with `hundi init`, or name its file with --network";
         Failure::input(format_args!("{error}{}", if is_missing(&error) { hint } else { "" }))
     })
+}
+
+/// Fails, with the banks that there are, if the network has no such bank.
+pub(crate) fn require_bank(network: &Network, bank: &BankName) -> Result<(), Failure> {
+    if network.node(&Peer::bank(bank.clone())).is_some() {
+        return Ok(());
+    }
+    let banks: Vec<String> = network.banks().map(|bank| bank.to_string()).collect();
+    Err(Failure::input(format_args!("{bank} is not a bank of this network, which has {}", banks.join(", "))))
 }
 
 /// Reads a node's certificate and key.

@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::console;
 use crate::failure::{Exit, Failure};
-use crate::network_args::NetworkArgs;
+use crate::network_args::{NetworkArgs, require_bank};
 use crate::operator::{Operator, block_on};
-use crate::orders::{format_amount, parse_amount};
+use crate::orders::{format_amount, minor_digits, parse_amount};
 use show::{Accounts, InDoubt, Row, say};
 
 /// How many accounts are asked for at a time.
@@ -113,6 +113,7 @@ struct Common {
 impl Common {
     async fn operator(&self, bank: &BankName) -> Result<Operator, Failure> {
         let network = self.network.load()?;
+        require_bank(&network, bank)?;
         let peer = Peer { role: Role::Operator, name: bank.clone().into() };
         let identity = self.network.identity(&network, &peer)?;
         Operator::connect(&identity, network, bank).await
@@ -148,6 +149,8 @@ fn report(common: &Common, done: &Done, text: String) -> Result<(), Failure> {
 }
 
 async fn open(args: OpenArgs) -> Result<(), Failure> {
+    require_currency(args.currency)?;
+    require_bank(&*args.common.network.load()?, &args.account.bank)?;
     let key = match (&args.key, args.public_key) {
         (Some(path), _) => Some(own_key(path)?.public()),
         (None, public) => public,
@@ -251,11 +254,18 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
     if in_doubt.payments > 0 {
         let InDoubt { payments, oldest_ms } = in_doubt;
         let age = Duration::from_millis(oldest_ms).as_secs();
-        console::say(format_args!(
-            "{payments} payments wait for another bank's word, the oldest for {age} s"
-        ));
+        let who = if payments == 1 { "1 payment waits" } else { &format!("{payments} payments wait") };
+        console::say(format_args!("{who} for another bank's word, the oldest for {age} s"));
     }
     Ok(())
+}
+
+/// Money of a currency that is not known cannot be written down.
+fn require_currency(currency: Currency) -> Result<(), Failure> {
+    match minor_digits(currency) {
+        Some(_) => Ok(()),
+        None => Err(Failure::input(format_args!("{currency} is not a currency of ISO 4217"))),
+    }
 }
 
 fn odd_answer(bank: &BankName, answer: &AdminResult) -> Failure {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::console;
 use crate::driver::{self, Answer, Options};
 use crate::failure::{Exit, Failure, While as _};
-use crate::network_args::NetworkArgs;
+use crate::network_args::{NetworkArgs, require_bank};
 use crate::operator::block_on;
 use crate::orders::parse_amount;
 use crate::verify_command::{Proven, sentence};
@@ -109,8 +109,11 @@ struct Report {
 }
 
 fn pay_one(args: &PayArgs) -> Result<(), Failure> {
-    let order = order(args)?;
     let network = args.network.load()?;
+    for account in [&args.from, &args.to].into_iter().flatten() {
+        require_bank(&network, &account.bank)?;
+    }
+    let order = order(args)?;
     let answer =
         submit(args, &network, std::slice::from_ref(&order))?.answers.pop().unwrap_or(Answer::Unknown);
     let (status, proven) = match &answer {

@@ -1,0 +1,136 @@
+//! The bank's file from outside: gone, empty, another bank's, changed by hand, or all that remembers a payment.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::process::{Output, Stdio};
+
+use common::{TestNetwork, hundi, run, run_json, stderr, wait_until};
+use serde_json::Value;
+
+/// Two banks and a coordinator; asha at alpha has paid bela at beta. Returns the payment.
+fn paid() -> (TestNetwork, String) {
+    let mut network = TestNetwork::new("alpha,beta", 1);
+    ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
+    network.open("asha@alpha", "100.00");
+    network.open("bela@beta", "0");
+    let output = network.pay("asha@alpha", "bela@beta", "12.50").output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["status"], "commit", "{}", stderr(&output));
+    wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
+    (network, report["payment"].as_str().unwrap().to_owned())
+}
+
+/// The bank does not start, and its last line says why.
+fn check_refused(network: &TestNetwork, words: &str) {
+    let output: Output = network.command("bank-alpha").stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let text = stderr(&output);
+    let last = text.lines().last().unwrap();
+    assert!(last.contains(words) && last.contains("bank.db"), "{text}");
+}
+
+#[test]
+fn a_bank_without_its_file_or_with_another_does_not_start() {
+    let (mut network, _) = paid();
+    network.terminate_all();
+    let file = network.folder("bank-alpha").join("bank.db");
+    let own = std::fs::read(&file).unwrap();
+    for side in ["bank.db-wal", "bank.db-shm"] {
+        let _ = std::fs::remove_file(network.folder("bank-alpha").join(side));
+    }
+
+    std::fs::remove_file(&file).unwrap();
+    check_refused(&network, "is gone or empty");
+    assert!(!file.exists(), "no new file in its place");
+    std::fs::write(&file, b"").unwrap();
+    check_refused(&network, "is gone or empty");
+    std::fs::copy(network.folder("bank-beta").join("bank.db"), &file).unwrap();
+    check_refused(&network, "this is the file of bank beta, not of alpha");
+
+    std::fs::write(&file, own).unwrap();
+    network.start("bank-alpha");
+    network.terminate_all();
+    network.audit();
+}
+
+#[test]
+fn a_bank_whose_books_do_not_balance_does_not_start() {
+    let (mut network, _) = paid();
+    network.terminate_all();
+    let connection = rusqlite::Connection::open(network.folder("bank-alpha").join("bank.db")).unwrap();
+    let changed = connection.execute(
+        "UPDATE events SET after_credit_credits_posted = after_credit_credits_posted + 1
+         WHERE timestamp = (SELECT max(timestamp) FROM events WHERE after_credit_credits_posted > 0)",
+        [],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(connection);
+    check_refused(&network, "debits and credits differ");
+}
+
+#[test]
+fn a_payment_that_only_the_files_remember_is_still_told() {
+    let (mut network, payment) = paid();
+    // After a restart neither coordinators nor banks have it at hand.
+    for node in network.running() {
+        network.kill(&node);
+        network.start(&node);
+    }
+    let status = run_json(&["status", &payment, "--network", &network.file(), "--json"]);
+    assert_eq!((&status["status"], &status["proven"]["amount_minor"]), (&"commit".into(), &"1250".into()));
+    // Nor does it take the coordinator, or more than one of the banks.
+    network.kill("coordinator-c1");
+    network.kill("bank-alpha");
+    let status = run_json(&["status", &payment, "--network", &network.file(), "--json"]);
+    assert_eq!((&status["status"], status["silent"].as_array().unwrap().len()), (&"commit".into(), 2));
+}
+
+#[test]
+fn what_waits_for_another_bank_is_listed_with_its_age() {
+    let (mut network, _) = paid();
+    network.kill("bank-alpha");
+    let mut paying = network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::null()).spawn().unwrap();
+    let file = network.file();
+    let list = || run_json(&["account", "list", "beta", "--network", &file, "--json"]);
+    // Beta voted YES and alpha is away: the credit is announced, and nobody can say yet whether it comes.
+    wait_until("a payment is in doubt", || list()["in_doubt"]["payments"] == 1);
+    assert_eq!(list()["accounts"][0]["credits_pending"], "100");
+    let first = list()["in_doubt"]["oldest_ms"].as_u64().unwrap();
+    wait_until("it gets older", || list()["in_doubt"]["oldest_ms"].as_u64().unwrap() > first + 1_000);
+    let text = run(&["account", "list", "beta", "--network", &file]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    let line = text.lines().last().unwrap();
+    assert!(line.starts_with("1 payment waits for another bank's word, the oldest for "), "{text}");
+    assert!(!line.ends_with(" 0 s"), "{text}");
+    network.start("bank-alpha");
+    wait_until("the doubt ends", || list()["in_doubt"]["payments"] == 0);
+    assert_eq!(list()["in_doubt"]["oldest_ms"], 0);
+    paying.wait().unwrap();
+}
+
+#[test]
+fn unknown_banks_and_currencies_are_named() {
+    let network = TestNetwork::new("alpha,beta", 1);
+    let file = network.file();
+    let key = network.dir.path().join("new.key").display().to_string();
+    let banks = "gamma is not a bank of this network, which has alpha, beta";
+    for (arguments, words) in [
+        (
+            vec!["account", "open", "a@alpha", "--currency", "XXQ", "--key", &key],
+            "XXQ is not a currency of ISO 4217",
+        ),
+        (vec!["account", "open", "a@gamma", "--currency", "INR", "--key", &key], banks),
+        (vec!["account", "balance", "a@gamma"], banks),
+        (vec!["account", "list", "gamma"], banks),
+    ] {
+        let output = hundi().args(arguments.iter().chain(&["--network", &file.as_str()])).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    }
+    assert!(!std::path::Path::new(&key).exists(), "nothing was made");
+    let output = network.pay("asha@alpha", "bela@gamma", "1.00").output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains(banks), "{}", stderr(&output));
+}
