@@ -98,16 +98,20 @@ impl Bank {
 }
 
 fn order() -> Arc<Order> {
+    order_of(1, 40, 9_000)
+}
+
+fn order_of(id: u8, amount: u128, expires_at: u64) -> Arc<Order> {
     let account = |name: &str, bank: &str| AccountRef {
         name: AccountName::new(name).unwrap(),
         bank: BankName::new(bank).unwrap(),
     };
     let fields = OrderFields {
-        id: OrderId::from_parts(UnixMillis(500), [1; 10]),
+        id: OrderId::from_parts(UnixMillis(500), [id; 10]),
         payer: account("asha", "alpha"),
-        credits: vec![Credit { payee: account("bela", "beta"), amount: Minor(40) }],
+        credits: vec![Credit { payee: account("bela", "beta"), amount: Minor(amount) }],
         currency: "INR".parse().unwrap(),
-        expires_at: UnixMillis(9_000),
+        expires_at: UnixMillis(expires_at),
         note: String::new(),
     };
     Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap()
@@ -208,6 +212,61 @@ fn every_altered_row_of_the_bank_is_noticed() {
     }
     file.execute_batch("DELETE FROM payments").unwrap();
     assert!(first_bad_bank_row(&file).unwrap().is_some(), "a forgotten YES went unnoticed");
+}
+
+#[test]
+fn every_altered_refusal_is_noticed_until_it_may_be_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
+    alpha.open_account("asha");
+    beta.open_account("bela");
+    // Two refusals in one commit, one of which is dropped before the other.
+    let refused = [order_of(1, 500, 5_000), order_of(2, 600, 9_000)];
+    for order in &refused {
+        let votes = [beta.prepare(order, &[])];
+        let authority = order.authorise(&CustomerKey::from_seed(&[7; 32]).public()).ok();
+        let from = Peer::coordinator(NodeName::new("c1").unwrap());
+        alpha.node.handle_prepare(NOW, &from, order, authority.as_ref(), &votes).unwrap();
+    }
+    assert_eq!(alpha.sync().len(), 2);
+    let path = alpha.path.clone();
+    let file = Connection::open(&path).unwrap();
+    let check = |file: &Connection, what: &str| {
+        assert_eq!(first_bad_bank_row(file).unwrap(), None);
+        for change in [
+            "UPDATE payments SET vote = vote + 1",
+            "UPDATE payments SET vote = 0",
+            "UPDATE payments SET claims_order_id = 1 - claims_order_id",
+            "UPDATE payments SET seq = seq - 1",
+            "UPDATE payments SET seq = seq - 1, settled_seq = settled_seq - 1",
+            "UPDATE payments SET settled_seq = settled_seq + 1",
+            "UPDATE payments SET outcome = 1",
+            "UPDATE payments SET evidence = X'00'",
+            "DELETE FROM payments",
+            "DELETE FROM refusals",
+            "UPDATE refusals SET entries = NULL",
+            "UPDATE refusals SET entries = X''",
+            "UPDATE refusals SET entries = NULL, last_expires_at = 1",
+            "UPDATE refusals SET hash = zeroblob(32)",
+            "UPDATE refusals SET entries = X'', hash = X'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'",
+        ] {
+            file.execute_batch(&format!("BEGIN; {change}")).unwrap();
+            assert!(first_bad_bank_row(file).unwrap().is_some(), "{what}: {change} went unnoticed");
+            file.execute_batch("ROLLBACK").unwrap();
+        }
+    };
+    check(&file, "both are there");
+    alpha.node.handle_floor(UnixMillis(5_000));
+    alpha.sync();
+    assert_eq!(alpha.sql("SELECT count(*) FROM payments"), ["1"]);
+    check(&file, "one is dropped");
+    alpha.node.handle_floor(UnixMillis(9_000));
+    alpha.sync();
+    assert_eq!(alpha.sql("SELECT count(*) FROM payments"), ["0"]);
+    assert_eq!(alpha.sql("SELECT count(*), sum(entries IS NULL) FROM refusals"), ["1 1"]);
+    assert_eq!(first_bad_bank_row(&file).unwrap(), None, "both are dropped");
+    file.execute_batch("DELETE FROM refusals").unwrap();
+    assert!(first_bad_bank_row(&file).unwrap().is_some());
 }
 
 #[test]

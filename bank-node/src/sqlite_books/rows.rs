@@ -40,6 +40,33 @@ pub(super) fn evidence_bytes(evidence: &[Verified<Vote>]) -> Vec<u8> {
     postcard::to_allocvec(&votes).expect("plain data is written to memory")
 }
 
+fn hash_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// The size of an entry of `refusals`.
+pub(super) const REFUSAL_SIZE: usize = 40;
+
+/// What the table `refusals` keeps of one refusal: when its order expires, and the hash of everything in its row.
+pub(super) fn refusal_entry(
+    vote: i64,
+    claims_order_id: bool,
+    evidence: &[u8],
+    jws: &[u8],
+    expires_at: i64,
+) -> [u8; REFUSAL_SIZE] {
+    let hash = hash_of(&[b"no", &vote.to_be_bytes(), &[u8::from(claims_order_id)], evidence, jws]);
+    let mut entry = [0; REFUSAL_SIZE];
+    entry[..8].copy_from_slice(&expires_at.to_be_bytes());
+    entry[8..].copy_from_slice(&hash);
+    entry
+}
+
 /// Hashes of rows that stay for good. They are sorted before they are hashed together, so that a reader finds
 /// the same value from the tables, whatever the order of writing.
 #[derive(Default)]
@@ -47,12 +74,7 @@ pub(super) struct RowHashes(Vec<[u8; 32]>);
 
 impl RowHashes {
     fn add(&mut self, parts: &[&[u8]]) {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        self.0.push(hash.finalize().into());
+        self.0.push(hash_of(parts));
     }
 
     pub(super) fn customer_opened(
@@ -70,9 +92,14 @@ impl RowHashes {
         self.add(&[b"close", name.as_bytes()]);
     }
 
-    /// A YES. Refusals are not in the chain, for they may be dropped (R7); their own digest holds them together.
+    /// A YES.
     pub(super) fn yes(&mut self, claims_order_id: bool, jws: &[u8]) {
         self.add(&[b"yes", &[u8::from(claims_order_id)], jws]);
+    }
+
+    /// The refusals of the commit, which may be dropped (R7): their hashes' hash is in the chain.
+    pub(super) fn refusals(&mut self, last_expires_at: i64, hash: &[u8]) {
+        self.add(&[b"refusals", &last_expires_at.to_be_bytes(), hash]);
     }
 
     pub(super) fn settled(&mut self, digest: &[u8], outcome: i64, evidence: &[u8]) {
@@ -106,6 +133,7 @@ impl RowHashes {
 pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusqlite::Result<Vec<u8>> {
     let seq = i64::try_from(seq.0).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX))?;
     let mut hashes = RowHashes::default();
+    let mut refusals: Vec<[u8; REFUSAL_SIZE]> = Vec::new();
     let mut floor_raised = None;
     for row in rows {
         match row {
@@ -120,7 +148,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
                     name_account(tx, own.id(*currency), &own.name(*currency), *currency)?;
                 }
             }
-            Row::Vote { payment } => vote(tx, seq, payment, &mut hashes)?,
+            Row::Vote { payment } => vote(tx, seq, payment, &mut hashes, &mut refusals)?,
             Row::Settle { order_id, digest, outcome, evidence } => {
                 settle(tx, seq, (*order_id, *digest), *outcome, evidence, &mut hashes)?;
             }
@@ -135,9 +163,14 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
             }
             Row::Drop { upto } => {
                 tx.execute("DELETE FROM payments WHERE vote <> 0 AND expires_at <= ?", [millis(*upto)])?;
+                tx.execute(
+                    "UPDATE refusals SET entries = NULL WHERE last_expires_at <= ? AND entries IS NOT NULL",
+                    [millis(*upto)],
+                )?;
             }
         }
     }
+    keep_refusals(tx, seq, refusals, &mut hashes)?;
     if let Some(floor) = floor_raised {
         hashes.floor(floor);
     }
@@ -173,7 +206,32 @@ fn name_account(tx: &Transaction<'_>, id: AccountId, name: &str, currency: Curre
     Ok(())
 }
 
-fn vote(tx: &Transaction<'_>, seq: i64, payment: &Payment, hashes: &mut RowHashes) -> rusqlite::Result<()> {
+/// Keeps the list of the commit's refusals and puts its hash into the chain.
+fn keep_refusals(
+    tx: &Transaction<'_>,
+    seq: i64,
+    mut entries: Vec<[u8; REFUSAL_SIZE]>,
+    hashes: &mut RowHashes,
+) -> rusqlite::Result<()> {
+    entries.sort_unstable();
+    // Sorted by the time first.
+    let Some(last) = entries.last().and_then(|entry| entry.first_chunk()) else { return Ok(()) };
+    let last_expires_at = i64::from_be_bytes(*last);
+    let entries = entries.concat();
+    let hash: [u8; 32] = Sha256::digest(&entries).into();
+    tx.prepare_cached("INSERT INTO refusals(seq, last_expires_at, hash, entries) VALUES (?, ?, ?, ?)")?
+        .execute((seq, last_expires_at, hash, entries))?;
+    hashes.refusals(last_expires_at, &hash);
+    Ok(())
+}
+
+fn vote(
+    tx: &Transaction<'_>,
+    seq: i64,
+    payment: &Payment,
+    hashes: &mut RowHashes,
+    refusals: &mut Vec<[u8; REFUSAL_SIZE]>,
+) -> rusqlite::Result<()> {
     let order: &Arc<Order> = &payment.order;
     let digest = order.digest();
     let evidence = payment.settled.map(|_| evidence_bytes(&payment.evidence));
@@ -199,6 +257,10 @@ fn vote(tx: &Transaction<'_>, seq: i64, payment: &Payment, hashes: &mut RowHashe
         if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
             hashes.settled(digest.as_bytes(), outcome, evidence);
         }
+    } else {
+        let (code, claims) = (i64::from(payment.decision.code()), payment.claims_order_id);
+        let evidence = evidence.as_deref().unwrap_or_default();
+        refusals.push(refusal_entry(code, claims, evidence, order.bytes(), millis(order.expires_at())));
     }
     Ok(())
 }

@@ -2,14 +2,28 @@
 
 use hundi_ledger::sqlite::AppSchema;
 
-/// Version 1 of the bank's tables, and how `v_transfers` shows the payment of a transfer.
+/// What holds the refusals of each commit against the chain although each may be dropped below the floor (R7).
+macro_rules! refusals {
+    () => {
+        "
+-- The refusals that a commit recorded. entries: for each its expires_at (8 bytes, big-endian) and its hash (32), sorted;
+-- hash: of the entries. The hash is in the chain, and stays. The entries are dropped when all of them are below the floor.
+CREATE TABLE refusals(
+    seq INTEGER PRIMARY KEY, last_expires_at INTEGER NOT NULL, hash BLOB NOT NULL, entries BLOB
+) STRICT;
+CREATE INDEX refusals_kept ON refusals(last_expires_at) WHERE entries IS NOT NULL;
+"
+    };
+}
+
+/// The bank's tables in version 2, and how `v_transfers` shows the payment of a transfer.
 ///
 /// The payment's digest is in the transfer itself: 72 bits in its id, the rest in its user data
 /// ([`transfer_id`](crate::transfer_id), [`transfer_user_data`](crate::transfer_user_data)); code 1 marks payments.
 pub const BANK_SCHEMA: AppSchema = AppSchema {
     name: "hundi-bank",
-    version: 1,
-    create: "
+    version: 2,
+    create: concat!("
 -- Customers' accounts. seq: the commit that opened it; closed_seq: the commit that closed it.
 CREATE TABLE customers(
     name TEXT PRIMARY KEY,
@@ -57,6 +71,7 @@ CREATE TABLE double_votes(
 -- Orders that expire at or before the highest (unix milliseconds) are refused without a record. Only rises.
 CREATE TABLE refusal_floors(seq INTEGER PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
 
+", refusals!(), "
 CREATE VIEW v_votes AS
 SELECT lower(hex(digest)) AS payment,
     CASE vote WHEN 0 THEN 'yes' ELSE 'no' END AS vote,
@@ -70,8 +85,9 @@ SELECT lower(hex(digest)) AS payment,
         THEN 'commit' WHEN outcome = 1 THEN 'commit' WHEN outcome = 0 THEN 'abort' END AS outcome,
     lower(hex(order_id)) AS order_id, expires_at, seq, settled_seq
 FROM payments p;
-",
-    migrations: &[],
+"),
+    // Refusals of version 1 are not in the chain; verification reports them until they fall below the floor.
+    migrations: &[refusals!()],
     payment: "CASE e.code WHEN 1 THEN lower(substr(hex(e.id), 15) || hex(e.user_data_128)) \
               || printf('%014x', e.user_data_64) END",
 };

@@ -7,14 +7,14 @@ use hundi_protocol::{Currency, Order};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest as _, Sha256};
 
-use super::rows::RowHashes;
+use super::rows::{REFUSAL_SIZE, RowHashes, refusal_entry};
 use crate::books::OwnAccount;
 
 /// The first thing that is wrong with the bank's own tables, in words, or `None`.
 ///
 /// Customers, YES votes, outcomes with their evidence, double votes and the floor of refusals are in the chain: for each commit their hashes
-/// must give the one that the chain has. Refusals may be dropped (R7) and are held by their own digest. The chain
-/// itself, and the ledger's tables, are for the ledger's verification.
+/// must give the one that the chain has. Refusals may be dropped below the floor (R7): a list of what each commit refused is in the
+/// chain, and each refusal is held against that, and must be there if it is above the floor. The chain itself, and the ledger's tables, are for the ledger's verification.
 ///
 /// # Errors
 /// When SQLite cannot read the file.
@@ -23,7 +23,11 @@ pub fn first_bad_bank_row(connection: &Connection) -> rusqlite::Result<Option<St
     if let Some(bad) = add_customers(connection, &mut by_commit)? {
         return Ok(Some(bad));
     }
-    if let Some(bad) = add_payments(connection, &mut by_commit)? {
+    let mut refusals = Refusals::new();
+    if let Some(bad) = add_payments(connection, &mut by_commit, &mut refusals)? {
+        return Ok(Some(bad));
+    }
+    if let Some(bad) = add_refusals(connection, &mut by_commit, refusals)? {
         return Ok(Some(bad));
     }
     if let Some(bad) = first_stray(connection)? {
@@ -34,6 +38,9 @@ pub fn first_bad_bank_row(connection: &Connection) -> rusqlite::Result<Option<St
     add_floors(connection, &mut by_commit)?;
     compare(connection, by_commit)
 }
+
+/// The refusals that are there: by commit, the entry of each and the digest of its order.
+type Refusals = BTreeMap<i64, BTreeMap<[u8; REFUSAL_SIZE], Vec<u8>>>;
 
 fn add_customers(
     connection: &Connection,
@@ -67,6 +74,7 @@ fn add_customers(
 fn add_payments(
     connection: &Connection,
     by_commit: &mut BTreeMap<i64, RowHashes>,
+    refusals: &mut Refusals,
 ) -> rusqlite::Result<Option<String>> {
     let mut select = connection.prepare(
         "SELECT order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, evidence, jws FROM payments",
@@ -91,11 +99,56 @@ fn add_payments(
                 by_commit.entry(seq).or_default().yes(row.get(3)?, &jws);
                 by_commit.entry(settled_seq).or_default().settled(&digest, outcome, &evidence);
             }
-            (1..=255, Some(0), Some(_), Some(_)) => {}
+            (1..=255, Some(0), Some(settled_seq), Some(evidence)) if settled_seq == seq => {
+                let entry = refusal_entry(vote, row.get(3)?, &evidence, &jws, row.get(4)?);
+                refusals.entry(seq).or_default().insert(entry, digest);
+            }
             _ => return bad("vote, outcome and evidence do not fit together"),
         }
     }
     Ok(None)
+}
+
+/// Holds the refusals that are there against the lists of what was refused, and the lists against the chain.
+fn add_refusals(
+    connection: &Connection,
+    by_commit: &mut BTreeMap<i64, RowHashes>,
+    mut found: Refusals,
+) -> rusqlite::Result<Option<String>> {
+    let floor: i64 =
+        connection
+            .query_row("SELECT coalesce(max(expires_at), 0) FROM refusal_floors", [], |row| row.get(0))?;
+    let mut select = connection.prepare("SELECT seq, last_expires_at, hash, entries FROM refusals")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (hash, entries): (Vec<u8>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
+        by_commit.entry(seq).or_default().refusals(last, &hash);
+        let mut there = found.remove(&seq).unwrap_or_default();
+        match entries {
+            None if last <= floor => {}
+            None => return Ok(Some(format!("refusals: the list of commit {seq} is gone"))),
+            Some(entries) => {
+                if Sha256::digest(&entries).as_slice() != hash {
+                    return Ok(Some(format!("refusals: the list of commit {seq} is another one")));
+                }
+                let (entries, _) = entries.as_chunks::<REFUSAL_SIZE>();
+                for entry in entries {
+                    let expires_at = entry.first_chunk().map_or(i64::MAX, |head| i64::from_be_bytes(*head));
+                    if there.remove(entry).is_none() && expires_at > floor {
+                        return Ok(Some(format!(
+                            "payments: a refusal of commit {seq} is gone, or another one"
+                        )));
+                    }
+                }
+            }
+        }
+        if let Some(digest) = there.into_values().next() {
+            return Ok(Some(format!("payments: {}: not what commit {seq} refused", hex(&digest))));
+        }
+    }
+    let stray = found.into_values().flat_map(BTreeMap::into_values).next();
+    Ok(stray.map(|digest| format!("payments: {}: no commit refused it", hex(&digest))))
 }
 
 fn add_double_votes(
@@ -180,7 +233,7 @@ fn compare(
         let found = (!bytes.is_empty()).then(|| Sha256::digest(&bytes).to_vec());
         if found != in_chain {
             return Ok(Some(format!(
-                "customers, payments, double_votes or refusal_floors: the rows of commit {seq} are not the ones that were committed"
+                "customers, payments, refusals, double_votes or refusal_floors: the rows of commit {seq} are not the ones that were committed"
             )));
         }
     }
