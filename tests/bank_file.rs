@@ -4,8 +4,10 @@
 mod common;
 
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use common::{TestNetwork, hundi, run, run_json, stderr, wait_until};
+use hundi_protocol::{Client, Decision, Identity, Limits, Message, Network, Peer, Reason, Vote};
 use serde_json::Value;
 
 /// Two banks and a coordinator; asha at alpha has paid bela at beta. Returns the payment.
@@ -124,7 +126,7 @@ fn unknown_banks_and_currencies_are_named() {
         (vec!["account", "balance", "a@gamma"], banks),
         (vec!["account", "list", "gamma"], banks),
     ] {
-        let output = hundi().args(arguments.iter().chain(&["--network", &file.as_str()])).output().unwrap();
+        let output = hundi().args(arguments.iter().chain(&["--network", file.as_str()])).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
@@ -133,4 +135,35 @@ fn unknown_banks_and_currencies_are_named() {
     let output = network.pay("asha@alpha", "bela@gamma", "1.00").output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stderr(&output).contains(banks), "{}", stderr(&output));
+}
+
+#[test]
+fn a_lie_about_a_payment_of_long_ago_is_kept_and_reported() {
+    let (mut network, payment) = paid();
+    network.terminate_all();
+    network.start("bank-alpha");
+    // Alpha has it on disk only. Now beta, which voted YES, says NO as well.
+    let own = Arc::new(Network::load(network.file().as_ref()).unwrap());
+    let identity = Identity::load(&network.folder("bank-beta"), &own).unwrap();
+    let signer = identity.load_signer(&network.folder("bank-beta"), &own).unwrap();
+    let decision = Decision::No(Reason::Resolved);
+    let lie = Vote { payment: payment.parse().unwrap(), bank: "beta".parse().unwrap(), decision };
+    let vote = signer.sign_own(vec![lie]).remove(0).signed().clone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let alpha = Peer::bank("alpha".parse().unwrap());
+        let client = Client::connect(&identity, Arc::clone(&own), &alpha, Limits::default()).await.unwrap();
+        client.send(vec![Message::Vote { vote }]).await.unwrap();
+        client.close().await;
+    });
+    let caught = || network.sql("alpha", "SELECT count(*) FROM double_votes WHERE bank = 'beta'");
+    wait_until("the proof is kept", || caught() == 1);
+    wait_until("the lie is reported", || {
+        network.log("bank-alpha").contains("bank voted both YES and NO on one payment")
+    });
+    assert_eq!(network.balance("asha@alpha"), 8_750, "the payment stands");
+    network.terminate_all();
+    let audit = run(&["audit", "--dir", network.path(), "--json"]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    assert_eq!((&audit["double_votes"], &audit["chain_ok"]), (&1.into(), &true.into()), "{audit}");
 }

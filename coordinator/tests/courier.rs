@@ -80,6 +80,26 @@ fn impatience_asks_to_answer_or_refuse() {
 }
 
 #[test]
+fn a_second_word_on_a_settled_payment_is_reported() {
+    let mut courier = courier(8);
+    let order = order(1);
+    courier.handle_submit(NOW, Caller(1), Arc::clone(&order));
+    courier.handle_vote(NOW, vote(&order, "beta", Decision::No(Reason::AccountClosed)));
+    effects(&mut courier);
+    for _ in 0..2 {
+        courier.handle_vote(NOW, vote(&order, "beta", Decision::No(Reason::AccountClosed)));
+        assert_eq!(effects(&mut courier), [], "a repeat is harmless");
+    }
+    assert_eq!(courier.under_way(), 0, "settled: nobody holds for it");
+    courier.handle_vote(NOW, vote(&order, "beta", Decision::Yes));
+    let told = effects(&mut courier);
+    assert!(
+        matches!(told.as_slice(), [Effect::Report(proof)] if proof.no().statement().bank == bank("beta")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_bank_that_is_down_does_not_use_up_the_coordinator() {
     let mut courier = courier(2);
     for n in 1..=2 {

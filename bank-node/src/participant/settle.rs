@@ -63,6 +63,23 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         self.learn(now, &payment, std::slice::from_ref(vote))
     }
 
+    /// Another bank's vote on a payment that [`recent_payment`](Books::recent_payment) no longer has, and the shell found
+    /// on disk: a late repeat (R9), or the other half of a proof against a two-faced bank (R12).
+    ///
+    /// # Errors
+    /// A [`Fault`] of this node itself; it must stop.
+    pub fn handle_late_vote(
+        &mut self,
+        now: UnixMillis,
+        order: &Order,
+        vote: &Verified<Vote>,
+    ) -> Result<(), Fault<B::Error>> {
+        match self.books.payment(order)? {
+            Some(payment) => self.learn(now, &payment, std::slice::from_ref(vote)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes in votes on a payment on record here, and settles it if they prove its outcome.
     pub(super) fn learn(
         &mut self,

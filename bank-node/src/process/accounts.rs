@@ -4,11 +4,11 @@ use hundi_ledger::{Known, Store, TransferId};
 use hundi_protocol::ConnectionId;
 use hundi_protocol::{
     AccountName, AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, Authorised, Certificate,
-    Digest, Message, Minor, Order, PaymentStatus, UnixMillis,
+    Digest, Message, Minor, Order, PaymentStatus, UnixMillis, Verified, Vote,
 };
 
 use super::core::{Core, CoreError};
-use super::history::Question;
+use super::history::{Question, VOTE_QUESTIONS_MAX, Why};
 use crate::books::{Books, Customer, Payment, Step, transfer_id};
 use crate::participant::{AccountAnswer, AccountRequest, Fault};
 
@@ -122,9 +122,22 @@ impl Core {
         if let Some(known) = self.participant.books().recent_payment(&payment).cloned() {
             return self.answer_status(to, payment, Some(&known));
         }
-        if self.questions.try_send(Question { from: to, payment }).is_err() {
+        if self.questions.try_send(Question { payment, why: Why::Asked(to) }).is_err() {
             self.answer_status(to, payment, None); // Too many questions at once.
         }
+    }
+
+    /// A vote of another bank: on a payment at hand, or else on one that the file may have.
+    pub(super) fn handle_vote(&mut self, now: UnixMillis, vote: Verified<Vote>) -> Result<(), CoreError> {
+        let payment = vote.statement().payment;
+        if self.participant.books().recent_payment(&payment).is_some() {
+            return Ok(self.participant.handle_vote(now, &vote)?);
+        }
+        if self.questions.len() < VOTE_QUESTIONS_MAX {
+            // A vote that finds no room is lost, as on the way (R9); an audit still finds the lie.
+            let _ = self.questions.try_send(Question { payment, why: Why::Voted(vote) });
+        }
+        Ok(())
     }
 
     /// What became of the payment that holds the id of `order` (R1): told only to who can show the payer's signature.
@@ -148,7 +161,7 @@ impl Core {
         let status = match known {
             None => PaymentStatus::Unknown,
             Some(payment) => {
-                let own = hundi_protocol::Vote {
+                let own = Vote {
                     payment: payment.order.digest(),
                     bank: self.participant.bank().clone(),
                     decision: payment.decision,

@@ -13,7 +13,7 @@ use hundi_protocol::{
 use hundi_protocol::{ConnectionId, Inbound, Link};
 use tracing::{error, info, warn};
 
-use super::history::Question;
+use super::history::{Question, Why};
 use super::now;
 use crate::books::{Books, Payment};
 use crate::participant::{Effect, Fault, Participant};
@@ -35,12 +35,12 @@ pub(super) enum Event {
     Inbound(Inbound),
     /// The disk finished a transaction, or failed for good.
     Durable(Result<Commit, CommitError>),
-    /// What the file has on a payment that was asked about.
+    /// What the file has on a payment that was looked for.
     Found {
-        /// Who asked.
-        from: ConnectionId,
         /// The payment.
         payment: Digest,
+        /// What for.
+        why: Why,
         /// What there is.
         found: Option<Box<Payment>>,
     },
@@ -134,8 +134,13 @@ impl Core {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
                     Event::Durable(result) => self.handle_durable(result?),
-                    Event::Found { from, payment, found } => {
-                        self.answer_status(from, payment, found.as_deref())
+                    Event::Found { payment, why: Why::Asked(from), found } => {
+                        self.answer_status(from, payment, found.as_deref());
+                    }
+                    Event::Found { why: Why::Voted(vote), found, .. } => {
+                        if let Some(payment) = found {
+                            self.participant.handle_late_vote(now(), &payment.order, &vote)?;
+                        }
                     }
                     Event::DiskGone => return Err(CoreError::DiskGone),
                     Event::Stop => stopping = true,

@@ -37,7 +37,7 @@ impl Core {
                         Err(error) => self.complain(&peer, &error),
                     },
                     Message::Vote { vote } => match self.verifier.verify(vote) {
-                        Ok(vote) => self.participant.handle_vote(now, &vote)?,
+                        Ok(vote) => self.handle_vote(now, vote)?,
                         Err(error) => self.complain(&peer, &error),
                     },
                     Message::Status { payment } => self.handle_status(connection, payment),

@@ -255,7 +255,14 @@ impl<F: Flaws> Courier<F> {
     /// A bank's vote.
     pub fn handle_vote(&mut self, now: UnixMillis, vote: Verified<Vote>) {
         let digest = vote.statement().payment;
-        let Some(carried) = self.carried.get_mut(&digest) else { return }; // Settled and forgotten: a late repeat.
+        let Some(carried) = self.carried.get_mut(&digest) else {
+            // Settled: a late repeat, or the other half of a proof (R12).
+            let known = self.settled.get(&digest).map(|certificate| certificate.votes());
+            if let Some(proof) = known.and_then(|votes| votes.iter().find_map(|o| DoubleVote::of(o, &vote))) {
+                self.effects.push_back(Effect::Report(proof));
+            }
+            return;
+        };
         if let Some(proof) = carried.votes.iter().find_map(|other| DoubleVote::of(other, &vote)) {
             self.effects.push_back(Effect::Report(proof)); // R12
         }
