@@ -167,3 +167,46 @@ fn a_lie_about_a_payment_of_long_ago_is_kept_and_reported() {
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
     assert_eq!((&audit["double_votes"], &audit["chain_ok"]), (&1.into(), &true.into()), "{audit}");
 }
+
+/// Name, size and time of everything in the banks' folders.
+fn listing(network: &TestNetwork) -> Vec<(String, u64, std::time::SystemTime)> {
+    let folders = ["bank-alpha", "bank-beta"].map(|node| network.folder(node));
+    let mut found: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let about = entry.metadata().unwrap();
+            (entry.path().display().to_string(), about.len(), about.modified().unwrap())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn an_audit_leaves_no_trace() {
+    let (mut network, _) = paid();
+    // Killed: the log beside the file holds what was not folded in.
+    ["coordinator-c1", "bank-alpha", "bank-beta"].iter().for_each(|node| network.kill(node));
+    let before = listing(&network);
+    assert_eq!(network.audit()["in_flight"], 0);
+    assert_eq!(listing(&network), before);
+    let logs = ["bank-alpha", "bank-beta"].map(|node| network.folder(node).join("bank.db-wal"));
+    assert!(logs.iter().all(|log| log.metadata().unwrap().len() > 0));
+
+    // Stopped, and the one file moved to a place of its own.
+    ["bank-alpha", "bank-beta"].iter().for_each(|node| network.start(node));
+    network.terminate_all();
+    for node in ["bank-alpha", "bank-beta"] {
+        for file in std::fs::read_dir(network.folder(node)).unwrap().map(Result::unwrap) {
+            if file.file_name() != "bank.db" {
+                std::fs::remove_file(file.path()).unwrap();
+            }
+        }
+    }
+    let before = listing(&network);
+    assert_eq!(before.len(), 2, "{before:?}");
+    network.audit();
+    assert_eq!(listing(&network), before);
+}

@@ -169,6 +169,15 @@ fn a_second_process_on_the_same_data_is_refused() {
         let last = text.lines().last().unwrap();
         assert!(last.contains("in use by another process"), "{node}: {text}");
     }
+    // Not even if somebody removes what looks like a lock; nor is such a bank audited as if it had stopped.
+    std::fs::remove_file(network.folder("bank-alpha").join("bank.db.lock")).unwrap();
+    for node in ["bank-alpha", "coordinator-c1"] {
+        let output = network.command(node).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{node}: {}", stderr(&output));
+        assert!(stderr(&output).contains("in use by another process"), "{node}: {}", stderr(&output));
+    }
+    let early = run(&["audit", "--dir", network.path()]);
+    assert!(stderr(&early).contains("in use by a running bank"), "{}", stderr(&early));
     // The first ones are none the worse for it.
     assert!(network.pay("asha@alpha", "bela@beta", "1.00").output().unwrap().status.success());
 }

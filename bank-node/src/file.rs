@@ -1,6 +1,6 @@
 //! Reading a bank's file from outside, without changing it: for audits.
 
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use hundi_ledger::sqlite;
@@ -10,6 +10,7 @@ use hundi_protocol::{
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
+use tempfile::TempDir;
 
 use crate::first_bad_bank_row;
 use crate::record::{AccountRecord, BankRecord, CustomerRecord, EntryRecord, PaymentRecord};
@@ -35,6 +36,18 @@ pub enum FileError {
         /// What it says.
         error: std::io::Error,
     },
+    /// It cannot be copied to where it is read.
+    #[error(
+        "{path}: cannot copy it to {temp} to read it there: {error}; name a folder with room for it as TMPDIR"
+    )]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// The folder for temporary files.
+        temp: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// SQLite cannot read it.
     #[error("{path}: cannot be read as a bank's file: {error}")]
     Sqlite {
@@ -55,7 +68,8 @@ pub enum FileError {
     },
 }
 
-/// Reads everything that an audit needs. The file is opened read-only and nothing in it changes.
+/// Reads everything that an audit needs, of a copy: beside the file nothing appears and nothing changes, and it may be on a
+/// volume that cannot be written. The copy is made in the system's folder for temporary files, and removed.
 ///
 /// # Errors
 /// [`FileError`].
@@ -63,13 +77,13 @@ pub fn read_bank_file(path: &Path, bank: &BankName) -> Result<BankRecord, FileEr
     if !path.is_file() {
         return Err(FileError::Missing(path.to_owned()));
     }
-    check_not_running(path)?;
+    let copy = Copy::of(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let cannot = |error| FileError::Sqlite { path: path.to_owned(), error };
-    let connection = Connection::open_with_flags(path, flags).map_err(cannot)?;
+    let connection = Connection::open_with_flags(&copy.file, flags).map_err(cannot)?;
     // One snapshot for all that follows.
     connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
-    let reader = FileReader { path, connection };
+    let reader = FileReader { path, copy: &copy, connection };
     let floor: i64 = reader.one("SELECT coalesce(max(expires_at), 0) FROM refusal_floors")?;
     let commits: i64 = reader.one("SELECT coalesce(max(seq), 0) FROM commits")?;
     Ok(BankRecord {
@@ -92,24 +106,65 @@ const ENTRIES: &str = "SELECT id, debit_account_id, credit_account_id, amount, k
 const PAYMENTS: &str = "SELECT p.digest, vote, CASE WHEN late.seq IS NULL THEN outcome ELSE 1 END, \
     coalesce(late.evidence, p.evidence), jws FROM payments p LEFT JOIN late_commits late USING (order_id, digest)";
 
-/// A running bank holds the lock on the file beside its own.
-fn check_not_running(path: &Path) -> Result<(), FileError> {
-    let mut lock_path = path.to_owned().into_os_string();
-    lock_path.push(".lock");
-    let lock = match std::fs::File::open(&lock_path) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(FileError::Io { path: lock_path.into(), error }),
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(FileError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(FileError::Io { path: lock_path.into(), error }),
+/// A copy of a bank's file and its log, which holds what a bank that was killed had not yet folded in.
+struct Copy {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl Copy {
+    fn of(path: &Path) -> Result<Self, FileError> {
+        let temp = std::env::temp_dir();
+        let failed = |error| FileError::Copy { path: path.to_owned(), temp: temp.clone(), error };
+        let _not_running = hold_off_banks(path)?;
+        let folder = tempfile::Builder::new().prefix("hundi-audit-").tempdir().map_err(failed)?;
+        let file = folder.path().join(BANK_FILE);
+        std::fs::copy(path, &file).map_err(failed)?;
+        let log = beside(path, "-wal");
+        if log.metadata().is_ok_and(|log| log.len() > 0) {
+            std::fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
+        }
+        Ok(Copy { folder, file })
     }
+
+    /// Words of the ledger's about the copy, as if they were about the file.
+    fn translate(&self, text: &str, path: &Path) -> String {
+        let place = path.parent().unwrap_or(Path::new("."));
+        text.replace(&self.folder.path().display().to_string(), &place.display().to_string())
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+/// A running bank holds a lock on its folder, and one on the file beside its own. Until the result is dropped none starts.
+fn hold_off_banks(path: &Path) -> Result<Vec<File>, FileError> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut held = Vec::new();
+    for lock_path in [folder, beside(path, ".lock")] {
+        let lock = match File::open(&lock_path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(FileError::Io { path: lock_path, error }),
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => held.push(lock),
+            Err(TryLockError::WouldBlock) => return Err(FileError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(FileError::Io { path: lock_path, error }),
+        }
+    }
+    Ok(held)
 }
 
 struct FileReader<'a> {
     path: &'a Path,
+    copy: &'a Copy,
     connection: Connection,
 }
 
@@ -168,8 +223,8 @@ impl FileReader<'_> {
     /// What is wrong with the file as a whole, in a line: a page that SQLite cannot use, a balance or a link of the
     /// chain that does not recompute, a row of the bank that is not the one that was committed.
     fn damage(&self) -> Result<Option<String>, FileError> {
-        if let Err(error) = sqlite::verify(self.path) {
-            return Ok(Some(error.to_string().replace('\n', " ")));
+        if let Err(error) = sqlite::verify(&self.copy.file) {
+            return Ok(Some(self.copy.translate(&error.to_string(), self.path).replace('\n', " ")));
         }
         first_bad_bank_row(&self.connection).map_err(|error| self.sqlite(error))
     }

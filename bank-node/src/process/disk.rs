@@ -12,14 +12,15 @@ use crate::sqlite_books::{BankDisk, WriteSet};
 const IDLE: Duration = Duration::from_millis(500);
 
 /// Starts the disk thread: it commits each set and tells the core. It ends after a failure, for nobody knows then what
-/// is on disk, or when the core is gone.
+/// is on disk, or when the core is gone. `held` keeps other processes off as long as something may be written.
 pub(super) fn spawn(
-    mut disk: BankDisk,
+    (mut disk, held): (BankDisk, std::fs::File),
     sets: Receiver<WriteSet>,
     events: Sender<Event>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
         let _last_word = LastWord(events.clone());
+        let _held = held;
         let mut log_is_copied = false;
         loop {
             let result = match sets.recv_timeout(IDLE) {

@@ -11,6 +11,7 @@ mod disk;
 mod history;
 mod inbox;
 
+use std::fs::{File, TryLockError};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +69,17 @@ pub enum StartError {
         path: PathBuf,
         /// What is wrong with it.
         error: BooksError,
+    },
+    /// Another process has the folder.
+    #[error("{0} is in use by another process; stop that one first, or give this one another --data")]
+    FolderInUse(PathBuf),
+    /// The folder cannot be locked.
+    #[error("cannot lock the folder {path}: {error}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
     },
     /// The file was there once, and is gone or empty.
     #[error(
@@ -170,6 +182,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     }
     let signer = identity.load_signer(&config.folder, &network)?;
     let path = config.folder.join("bank.db");
+    let held = hold_folder(&config.folder)?;
     let (books, disk) = open_books(&config, &path, &network, &signer)?;
     let address = network.node(&expected).and_then(|node| node.address.clone());
     let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
@@ -190,7 +203,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
     let link = Link::start(options)?;
     let (sets, to_write) = crossbeam_channel::bounded(1);
-    let disk = disk::spawn(disk, to_write, events.clone()).map_err(StartError::Thread)?;
+    let disk = disk::spawn((disk, held), to_write, events.clone()).map_err(StartError::Thread)?;
     let (questions, to_answer) = crossbeam_channel::bounded(history::QUESTIONS_MAX);
     let history = History::open(&path, Verifier::new(directory))
         .map_err(|error| StartError::Books { path: path.clone(), error })?;
@@ -203,6 +216,18 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         .spawn(move || core.run(&inputs))
         .map_err(StartError::Thread)?;
     Ok(Running { stopper: Stopper(events), core, disk })
+}
+
+/// Keeps a second process off the bank's data for as long as the file lives. The lock is on the folder itself: a file made
+/// for it, such as the ledger's, could be removed, and then a second process would lock another.
+fn hold_folder(folder: &Path) -> Result<File, StartError> {
+    let failed = |error| StartError::Folder { path: folder.into(), error };
+    let held = File::open(folder).map_err(failed)?;
+    match held.try_lock() {
+        Ok(()) => Ok(held),
+        Err(TryLockError::WouldBlock) => Err(StartError::FolderInUse(folder.into())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 /// Opens the bank's file: this bank's, with books that balance, and not a new one in place of one that is gone.

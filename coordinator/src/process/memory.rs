@@ -39,7 +39,7 @@ pub enum MemoryError {
         /// The file.
         path: PathBuf,
     },
-    /// The lock file.
+    /// The folder cannot be locked.
     #[error("{path}: {error}")]
     Io {
         /// The file.
@@ -103,14 +103,14 @@ impl Memory {
     }
 }
 
-/// A second process on the same file would forget the first one's orders.
+/// A second process on the same file would forget the first one's orders. The lock is on the folder itself: a file made for
+/// it could be removed, and then a second process would lock another.
 fn lock(path: &Path) -> Result<std::fs::File, MemoryError> {
-    let lock_path = path.with_extension("lock");
-    let io = |error| MemoryError::Io { path: lock_path.clone(), error };
-    let file =
-        std::fs::File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let io = |error| MemoryError::Io { path: folder.into(), error };
+    let held = std::fs::File::open(folder).map_err(io)?;
+    match held.try_lock() {
+        Ok(()) => Ok(held),
         Err(std::fs::TryLockError::WouldBlock) => Err(MemoryError::InUse { path: path.into() }),
         Err(std::fs::TryLockError::Error(error)) => Err(io(error)),
     }
