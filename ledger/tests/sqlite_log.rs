@@ -140,6 +140,20 @@ fn what_a_crash_leaves_of_a_commit_is_no_damage() {
 }
 
 #[test]
+fn the_log_of_another_file_is_refused() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ours, theirs) = (history(here.path(), 5), history(there.path(), 3));
+    drop(Ledger::open(here.path().join("ledger.db")).unwrap()); // Folds the log into the file.
+    let pages = std::fs::read(here.path().join("ledger.db")).unwrap();
+    let foreign = Files { pages: pages.clone(), log: theirs[2].log.clone() };
+    let error = opened(&foreign, here.path()).unwrap_err().to_string();
+    assert!(error.contains("copy.db-wal is the log of another file"), "{error}");
+    assert_eq!(std::fs::read(here.path().join("copy.db")).unwrap(), pages, "nothing was changed");
+    let own = Files { pages, log: ours[4].log.clone() };
+    assert_eq!(opened(&own, here.path()).unwrap(), 5);
+}
+
+#[test]
 fn truncated_files_are_noticed_or_whole() {
     let folder = tempfile::tempdir().unwrap();
     let files = history(folder.path(), 6);
@@ -155,6 +169,52 @@ fn truncated_files_are_noticed_or_whole() {
     for (place, file) in files.iter().enumerate() {
         assert_eq!(opened(file, folder.path()).unwrap(), place as u64 + 1);
     }
+}
+
+#[test]
+fn readers_beside_a_busy_owner_see_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let (mut state, mut disk) = sqlite::open(&path, Options::default()).unwrap();
+    engine::create_accounts(&mut state, Timestamp(2), &[1, 2].map(|id| Account::new(id, 1, 1))).unwrap();
+    commit(&mut state, &mut disk, &[]);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|reader| {
+                let (path, done) = (&path, &done);
+                scope.spawn(move || {
+                    let mut seen = 0;
+                    for round in 0.. {
+                        if done.load(std::sync::atomic::Ordering::SeqCst) && round > 3 {
+                            return seen;
+                        }
+                        let commits = match (reader + round) % 3 {
+                            0 => sqlite::verify(path).unwrap().commits,
+                            1 => Snapshot::open(path).unwrap().last_commit().seq.0,
+                            _ => {
+                                let copy = path.with_extension(format!("{reader}-{round}"));
+                                sqlite::backup(path, copy).unwrap().commits
+                            }
+                        };
+                        assert!(commits >= seen, "time goes on");
+                        seen = commits;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for id in 1..=300_u128 {
+            commit(&mut state, &mut disk, &[Transfer::new(id, 1, 2, id, 1, 1)]);
+            if id % 7 == 0 {
+                disk.checkpoint().unwrap(); // The log begins again from its first frame.
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 1);
+        }
+    });
 }
 
 #[test]

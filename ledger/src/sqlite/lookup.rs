@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::entry::{Entry, SELECT_ENTRY, Slot, read_entry, read_id_or_zero, read_timestamp};
 use super::error::{OpenError, ReadError};
 use super::hasher::IdMap;
+use super::identity;
 use super::load::read_account;
 use super::lock::refuse_foreign;
 use super::log;
@@ -42,10 +43,12 @@ impl Lookup {
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
         log::check_beside_owner(path)?;
-        Self::open(path).map_err(|error| match error {
+        let lookup = Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),
             other => other.into(),
-        })
+        })?;
+        identity::check(&lookup.connection, path)?;
+        Ok(lookup)
     }
 
     /// The event at that time.

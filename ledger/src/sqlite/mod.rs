@@ -10,6 +10,7 @@ mod error;
 mod frames;
 mod guard;
 mod hasher;
+mod identity;
 mod ids;
 mod load;
 mod lock;

@@ -10,6 +10,7 @@ use super::changes::chain;
 use super::disk::{Commit, Disk};
 use super::error::OpenError;
 use super::guard::Guard;
+use super::identity;
 use super::ids::{IndexedTo, Point};
 use super::load;
 use super::lock::Ownership;
@@ -65,6 +66,7 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
+    identity::check(&connection, path)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let guard = Guard::install(&mut connection)?;
     let last = last_commit(&connection)?;

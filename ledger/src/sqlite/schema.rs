@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction};
 use sha2::{Digest, Sha256};
 
 use super::error::OpenError;
+use super::identity;
 
 /// `PRAGMA application_id` of the file: "Hund".
 pub(super) const APPLICATION_ID: i32 = 0x4875_6e64;
@@ -194,6 +195,7 @@ fn views(app: Option<&AppSchema>) -> String {
 pub(super) fn create(tx: &Transaction<'_>, app: Option<&AppSchema>) -> rusqlite::Result<()> {
     tx.execute_batch(TABLES)?;
     tx.execute_batch(&views(app))?;
+    identity::write(tx)?;
     if let Some(app) = app {
         tx.execute_batch(app.create)?;
         write_app(tx, app)?;
