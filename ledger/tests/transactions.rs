@@ -236,6 +236,23 @@ fn a_transaction_can_be_awaited_or_forgotten() {
 }
 
 #[test]
+fn what_waits_when_the_handle_is_dropped_is_done_and_answered() {
+    let Fixture { ledger, path, _directory } = fixture();
+    let replies: Vec<_> = (100..5_100).map(|id| ledger.create_transfer_async(pay(id))).collect();
+    let sale = ledger.transaction_async(|tx| -> Result<(), AppError> {
+        tx.sql().execute("INSERT INTO notes VALUES (1, 'x')", [])?;
+        Ok(())
+    });
+    drop(ledger);
+    for reply in replies {
+        assert_eq!(reply.wait().unwrap().status, CreateTransferStatus::Created);
+    }
+    block_on(sale).unwrap();
+    assert_eq!(sqlite::verify(&path).unwrap().transfers, 5_002);
+    assert_eq!(notes(&path), 1);
+}
+
+#[test]
 fn an_answer_leaves_nothing_open() {
     let Fixture { mut ledger, path, _directory } = fixture();
     for round in 0..50 {
@@ -299,6 +316,19 @@ fn nobody_waits_for_a_ledger_that_broke() {
     drop(ledger);
     sqlite::verify(&path).unwrap();
     assert!(credits(&Ledger::open(&path).unwrap()) >= 100, "what was answered is there");
+}
+
+#[test]
+fn a_file_that_was_changed_under_the_ledger_ends_in_an_answer() {
+    let Fixture { ledger, path, _directory } = fixture();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(other.execute("DELETE FROM pendings", []).unwrap(), 1);
+    let post = ledger.create_transfer(Transfer::post(9, 2)).unwrap_err();
+    assert!(matches!(post, LedgerError::Unknown(_)), "{post}");
+    let late = ledger.create_transfer(pay(10)).unwrap_err();
+    assert!(matches!(late, LedgerError::Closed), "{late}");
+    drop(ledger);
+    assert!(sqlite::verify(&path).is_err());
 }
 
 #[test]
