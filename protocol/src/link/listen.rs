@@ -2,27 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::strangers::{Complaints, Strangers};
 use super::{LinkError, Misbehaviour, Shared, connection};
 use crate::role::Peer;
 use crate::tls::{ALPN, peer_of_certificate};
 
-/// Answers calls until the runtime ends. While as many strangers as allowed are showing who they are, the others wait
-/// in the kernel's queue.
+/// Answers calls until the runtime ends. Strangers who are slow to show who they are make room for the next.
 pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, config: Arc<ServerConfig>) {
     let acceptor = TlsAcceptor::from(config);
-    let handshakes = Arc::new(Semaphore::new(shared.limits.handshakes_max));
+    let strangers = Strangers::new(shared.limits.handshakes_max);
+    let complaints = Arc::new(Complaints::default());
     loop {
-        // Nobody closes the semaphore.
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(e) => {
@@ -32,10 +30,17 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, config: Arc<
                 continue;
             }
         };
-        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
+        let mut place = strangers.enter(address.ip());
+        let (shared, acceptor, complaints) = (Arc::clone(&shared), acceptor.clone(), Arc::clone(&complaints));
         tokio::spawn(async move {
-            let known = timeout(shared.limits.handshake_timeout, answer(&acceptor, stream)).await;
-            drop(permit);
+            let known = tokio::select! {
+                known = timeout(shared.limits.handshake_timeout, answer(&acceptor, stream)) => known,
+                _ = &mut place.shown_out => {
+                    let why = "too many callers have not shown who they are, this one for longest";
+                    Ok(Err(LinkError::Disconnected(why.to_owned())))
+                }
+            };
+            drop(place);
             let why = match known {
                 Ok(Ok((peer, stream))) => match connection::open(&shared, &peer) {
                     Ok(opened) => {
@@ -48,7 +53,13 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, config: Arc<
                 Err(_) => LinkError::Disconnected("the caller did not show who it is in time".to_owned()),
             };
             shared.counters.handshakes_failed.fetch_add(1, Relaxed);
-            tracing::warn!(%address, "call refused: {why}");
+            match complaints.may_log(Instant::now()) {
+                Some(0) => tracing::warn!(%address, "call refused: {why}"),
+                Some(more) => {
+                    tracing::warn!(%address, "call refused: {why}; and {more} more since the last such line")
+                }
+                None => {}
+            }
         });
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod listen;
 mod outbox;
 mod registry;
+mod strangers;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub struct Limits {
     pub connections_per_node_max: usize,
     /// Connections of one app or operator; further ones are refused.
     pub connections_per_app_max: usize,
-    /// Connections that have not shown who they are yet.
+    /// Connections that have not shown who they are yet; one more takes the place of the oldest of them.
     pub handshakes_max: usize,
     /// For a call to be answered and both sides to show who they are.
     pub handshake_timeout: Duration,

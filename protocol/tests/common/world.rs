@@ -18,7 +18,7 @@ use super::bank;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 /// Far more than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A network on disk with banks alpha and beta, coordinator c1 and app shop, and a listener for each that listens.
 pub struct World {
