@@ -15,6 +15,7 @@ mod driver;
 mod failure;
 mod history;
 mod init_command;
+mod interrupt;
 mod ledger_command;
 mod network_args;
 mod node_command;

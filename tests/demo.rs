@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{hundi, run, run_json, stderr, terminate, wait_until};
+use common::{hundi, run, run_json, stderr, terminate, wait_for, wait_until};
 use serde_json::Value;
 
 /// The keys of an object, sorted.
@@ -187,4 +187,57 @@ fn an_interrupted_demo_leaves_no_process_behind() {
     // A node that still ran would hold its lock, and the audit would say so.
     let output = run(&["audit", "--dir", net.to_str().unwrap()]);
     assert!(!stderr(&output).contains("in use"), "{}", stderr(&output));
+}
+
+/// Starts a demo whose temporary folder is within `temp`.
+fn demo_within(temp: &std::path::Path) -> std::process::Child {
+    let mut command = hundi();
+    command.args(["demo", "--payments", "200000"]).env("TMPDIR", temp);
+    command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+}
+
+/// The only entry of a folder, once there is one.
+fn only_entry(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+    std::fs::read_dir(folder).unwrap().next().map(|entry| entry.unwrap().path())
+}
+
+#[test]
+fn a_demo_that_is_broken_off_at_any_moment_leaves_no_folder() {
+    use rustix::process::{Pid, Signal, kill_process};
+    // As soon as there is a folder, while keys are made, and when the nodes run.
+    for (signal, late) in [
+        (Signal::INT, None),
+        (Signal::HUP, None),
+        (Signal::INT, Some("network.toml")),
+        (Signal::HUP, Some("coordinator-c2/log.txt")),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut demo = demo_within(temp.path());
+        wait_until("there is a folder", || only_entry(temp.path()).is_some());
+        let folder = only_entry(temp.path()).unwrap();
+        if let Some(late) = late {
+            wait_until("it has come so far", || folder.join(late).exists());
+        }
+        kill_process(Pid::from_child(&demo), signal).unwrap();
+        assert_eq!(wait_for(&mut demo), Some(130), "{signal:?} {late:?}");
+        assert_eq!(only_entry(temp.path()), None, "{signal:?} {late:?}");
+    }
+}
+
+#[test]
+fn a_node_that_ends_by_itself_ends_the_demo_with_its_last_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net");
+    // A limit on the size of files: writes fail as on a full disk.
+    let mut demo = std::process::Command::new("bash");
+    demo.arg("-c").arg("trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"").arg(env!("CARGO_BIN_EXE_hundi"));
+    demo.args(["demo", "--payments", "200000", "--chaos", "none", "--dir"]).arg(&net);
+    let mut demo =
+        demo.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    // Without a look at its nodes the demo would wait for answers for longer than this waits for the demo.
+    assert_eq!(wait_for(&mut demo), Some(4));
+    let output = demo.wait_with_output().unwrap();
+    let text = stderr(&output);
+    let words = ["bank/", "ended with exit code 4", "the node stops"];
+    assert!(words.iter().all(|words| text.contains(words)), "{text}");
 }

@@ -18,8 +18,9 @@ use crate::audit_command::audit_folder;
 use crate::cluster::{self, Cluster};
 use crate::console;
 use crate::driver::{self, Answer, Results};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::history::{self, HISTORY_FILE};
+use crate::interrupt::Interrupts;
 use crate::node_command::CommitOrderArg;
 use crate::operator::block_on;
 use crate::orders::OrdersFile;
@@ -30,6 +31,10 @@ use report::Report;
 
 /// How long payments in flight may take to settle when no new ones come.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// When nothing at all was settled for so long, though every node runs, the payments that are left are unknown.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+/// How often to look whether a node has ended by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Arguments of `hundi demo`.
 #[derive(Debug, Args)]
@@ -88,9 +93,10 @@ enum ChaosArg {
 
 /// Runs the command.
 pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
+    let interrupts = Interrupts::listen()?;
     let plan = Arc::new(plan(&args)?);
     let folder = Folder::make(args.dir.as_deref(), args.keep)?;
-    match play(&args, &plan, &folder) {
+    match play(&args, &plan, &folder, &interrupts) {
         Ok(report) => {
             if args.json {
                 console::json(&report)?;
@@ -101,8 +107,10 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
             report.verdict()
         }
         Err(failure) => {
-            folder.end(false)?;
-            if folder.is_kept(false) {
+            // What somebody broke off is nothing to look at; what failed is.
+            let nothing_to_see = failure.exit == Exit::Interrupted;
+            folder.end(nothing_to_see)?;
+            if folder.is_kept(nothing_to_see) {
                 console::note(format_args!("keys, data files and logs are in {}", folder.path().display()));
             }
             Err(failure)
@@ -122,17 +130,34 @@ fn plan(args: &DemoArgs) -> Result<Plan, Failure> {
 }
 
 /// Everything between an empty folder and the report. The nodes are gone when it returns, however it returns.
-fn play(args: &DemoArgs, plan: &Arc<Plan>, folder: &Folder) -> Result<Report, Failure> {
+fn play(
+    args: &DemoArgs,
+    plan: &Arc<Plan>,
+    folder: &Folder,
+    interrupts: &Interrupts,
+) -> Result<Report, Failure> {
     let cluster = Cluster::create(folder.path(), &plan.banks, args.coordinators, args.commit_order)?;
     let cluster = RefCell::new(cluster);
-    let (orders, results, kills) = block_on(pay(args, plan, &cluster))?;
+    interrupts.check()?;
+    let paid = block_on(async {
+        tokio::select! {
+            paid = pay(args, plan, &cluster) => paid,
+            interrupted = interrupts.clone().came() => Err(interrupted),
+        }
+    });
     let mut cluster = cluster.into_inner();
+    let (orders, results, kills) = paid.map_err(|failure| match failure.exit {
+        Exit::Interrupted => failure,
+        // A node that is gone is the reason, and its last words say more than who missed it.
+        _ => cluster.check().err().unwrap_or(failure),
+    })?;
     cluster.stop_all()?;
     if folder.is_kept(true) {
         let answers = orders.iter().map(Arc::as_ref).zip(&results.answers);
         history::write(&folder.path().join(HISTORY_FILE), answers)?;
     }
     let findings = audit_folder(folder.path(), cluster.network(), told(&results))?;
+    interrupts.check()?;
     Ok(Report::of(args.coordinators, plan, &orders, &results, kills, findings))
 }
 
@@ -168,11 +193,18 @@ async fn pay(
         ChaosArg::None => Vec::new(),
     };
     let (mut chaos, restarts) = Chaos::new(victims, orders.len(), cluster);
-    let options = driver::Options { race_every: 100, ..driver::Options::default() };
+    // While every node runs, a slow machine is no reason to give up.
+    let options =
+        driver::Options { race_every: 100, give_up_after: GIVE_UP_AFTER, ..driver::Options::default() };
     let bar = console::progress("payments", orders.len() as u64);
     let driving = async {
+        let mut looked = Instant::now();
         let on_progress = |answered: usize| {
             bar.set_position(answered as u64);
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                cluster.borrow_mut().check()?;
+            }
             chaos.handle_progress(answered)
         };
         let results = driver::run(&identity, &network, &coordinators, &orders, options, on_progress).await;
