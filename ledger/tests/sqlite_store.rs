@@ -7,7 +7,8 @@ mod common;
 use common::Workload;
 use hundi_ledger::sqlite::{self, Disk, Options, State};
 use hundi_ledger::{
-    AccountFilter, ChangeEventsFilter, MemoryStore, QueryFilter, Reads, Store, Timestamp, engine,
+    Account, AccountFilter, AccountId, ChangeEventsFilter, MemoryStore, QueryFilter, Reads, Store, Timestamp,
+    Transfer, TransferFlags, engine,
 };
 
 fn open(path: &std::path::Path, recent_events: usize) -> (State, Disk) {
@@ -136,4 +137,34 @@ fn a_second_writer_is_refused_and_readers_are_not() {
     let reader = rusqlite::Connection::open(&path).unwrap();
     let accounts: i64 = reader.query_row("SELECT count(*) FROM v_accounts", [], |row| row.get(0)).unwrap();
     assert_eq!(accounts, 0);
+}
+
+#[test]
+fn balances_at_a_time_know_no_expiry_that_was_still_to_come() {
+    const SECOND: u64 = 1_000_000_000;
+    let directory = tempfile::tempdir().unwrap();
+    let (mut state, mut disk) = sqlite::open(directory.path().join("ledger.db"), Options::default()).unwrap();
+    let accounts = [1, 2].map(|id| Account::new(id, 1, 1));
+    engine::create_accounts(&mut state, Timestamp(10), &accounts).unwrap();
+    let hold = |id: u128, amount: u128, timeout| Transfer::new(id, 1, 2, amount, 1, 1).pending(timeout);
+    engine::create_transfers(&mut state, Timestamp(101), &[hold(1, 50, 2), hold(2, 8, 4)]).unwrap();
+    engine::expire(&mut state, Timestamp(3 * SECOND)).unwrap();
+    engine::expire(&mut state, Timestamp(5 * SECOND)).unwrap();
+    // Imported afterwards, from before and between the two expiries.
+    let imported = [(3, SECOND), (4, 4 * SECOND)].map(|(id, time)| Transfer {
+        timestamp: Timestamp(time),
+        ..Transfer::new(id, 1, 2, 7, 1, 1).with_flags(TransferFlags::IMPORTED)
+    });
+    let results = engine::create_transfers(&mut state, Timestamp(9 * SECOND), &imported).unwrap();
+    assert!(results.iter().all(|result| result.is_there()), "{results:?}");
+    let commit = disk.commit(state.take_changes(), |_| Ok(Vec::new())).unwrap();
+    state.handle_durable(commit.seq);
+    for (second, pending, posted) in
+        [(0, 0, 0), (1, 58, 7), (2, 58, 7), (3, 8, 7), (4, 8, 14), (5, 0, 14), (9, 0, 14)]
+    {
+        let at = Timestamp(second * SECOND);
+        let [debit, credit] = [1, 2].map(|id| state.balances_at(AccountId(id), at).unwrap().unwrap());
+        assert_eq!((debit.debits_pending.0, debit.debits_posted.0), (pending, posted), "second {second}");
+        assert_eq!((credit.credits_pending.0, credit.credits_posted.0), (pending, posted), "second {second}");
+    }
 }

@@ -184,7 +184,38 @@ pub(crate) fn balances_at(
     let balances =
         if next == Timestamp::ZERO { Balances::default() } else { *source.event(next)?.side(start.slot).1 };
     balances.put(&mut account);
-    Ok(AccountBalance::of(&account, at))
+    let mut balance = AccountBalance::of(&account, at);
+    if next != Timestamp::ZERO && has_late_events(source.connection())? {
+        hold_again(source, (start.slot, next), at, &mut balance)?;
+    }
+    Ok(balance)
+}
+
+/// Whether an event was ever executed after one with a higher timestamp: imported after an expiry.
+fn has_late_events(connection: &Connection) -> Result<bool, ReadError> {
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM late_events)")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Takes back what expiries after `at` have released, though they were executed before the event `next` of the account.
+fn hold_again(
+    source: &impl Source,
+    (slot, mut next): (Slot, Timestamp),
+    at: Timestamp,
+    balance: &mut AccountBalance,
+) -> Result<(), ReadError> {
+    while next != Timestamp::ZERO {
+        let entry = source.event(next)?;
+        if entry.kind == EventKind::Expired && entry.timestamp() > at {
+            let held =
+                if entry.debit == slot { &mut balance.debits_pending } else { &mut balance.credits_pending };
+            *held = held.checked_add(entry.transfer.amount).ok_or_else(|| {
+                ReadError::Damaged(format!("the expiry {next} released more than there was"))
+            })?;
+        }
+        next = entry.side(slot).0;
+    }
+    Ok(())
 }
 
 pub(crate) fn matching_transfers(
