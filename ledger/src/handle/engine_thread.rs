@@ -7,7 +7,9 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use super::LedgerError;
-use super::queue::{Done, Event, Job, Lease, Queue, Request, Said};
+use super::gather::Gather;
+use super::group::GroupPromise;
+use super::queue::{Done, Event, Job, Lease, Queue, Request, Said, Sleep};
 use super::reply::Promise;
 use crate::clock::Clock;
 use crate::engine::BadTime;
@@ -16,6 +18,9 @@ use crate::{CreateAccountResult, CreateTransferResult, Store, Timestamp, engine}
 
 /// Events in one commit from which on the next batch waits for the next commit.
 const COMMIT_EVENTS_MAX: usize = 1 << 16;
+/// Events in one commit up to which this thread writes it itself: to wake the disk's thread, and to be woken by it, takes
+/// longer than to execute so many.
+const OWN_COMMIT_EVENTS_MAX: usize = 128;
 /// Expiries in one pass.
 const EXPIRE_MAX: usize = 8_189;
 /// The longest sleep: the clock of an application may jump.
@@ -29,6 +34,7 @@ enum Answer {
     Accounts(Promise<Vec<CreateAccountResult>>, Vec<CreateAccountResult>),
     Transfers(Promise<Vec<CreateTransferResult>>, Vec<CreateTransferResult>),
     Transfer(Promise<CreateTransferResult>, CreateTransferResult),
+    Group(GroupPromise, Vec<CreateTransferResult>),
     Said(Said),
 }
 
@@ -39,7 +45,16 @@ impl Answer {
             Self::Accounts(promise, results) => promise.keep(outcome.map(|()| results)),
             Self::Transfers(promise, results) => promise.keep(outcome.map(|()| results)),
             Self::Transfer(promise, result) => promise.keep(outcome.map(|()| result)),
+            Self::Group(promise, results) => promise.keep(outcome.map(|()| results)),
             Self::Said(said) => said(outcome),
+        }
+    }
+
+    /// How many callers block until this is given.
+    fn callers(&self) -> usize {
+        match self {
+            Self::Group(_, results) => results.len(),
+            _ => 0,
         }
     }
 }
@@ -65,6 +80,9 @@ pub(super) struct EngineThread {
     next: Vec<Answer>,
     /// Wait for the commit that the disk's thread is writing.
     writing: Vec<Answer>,
+    /// When that commit was begun.
+    begun: Instant,
+    gather: Gather,
     pending_events: usize,
     idle_since: Option<Instant>,
     rested: bool,
@@ -87,6 +105,8 @@ impl EngineThread {
             requests: VecDeque::new(),
             next: Vec::new(),
             writing: Vec::new(),
+            begun: Instant::now(),
+            gather: Gather::new(),
             pending_events: 0,
             idle_since: None,
             rested: true,
@@ -110,8 +130,9 @@ impl EngineThread {
     fn serve(&mut self) {
         let mut events = VecDeque::new();
         loop {
-            let wait = self.may_sleep().then(|| self.sleep());
-            let closed = self.queue.take(&mut self.requests, &mut events, wait);
+            let sleep = self.sleep();
+            let closed = self.queue.take(&mut self.requests, &mut events, sleep);
+            self.gather.end(self.requests.iter().map(Request::events).sum());
             let came = !self.requests.is_empty() || !events.is_empty();
             for event in events.drain(..) {
                 match event {
@@ -125,7 +146,9 @@ impl EngineThread {
             }
             if self.failure.is_none() {
                 self.execute();
-                self.hand_over();
+                if !self.gather.is_open() {
+                    self.hand_over();
+                }
             }
             if self.failure.is_some() && (self.disk.is_some() || self.state.is_none()) {
                 return; // Not before the disk's thread has said how its commit ended.
@@ -153,8 +176,17 @@ impl EngineThread {
         self.requests.is_empty() && self.next.is_empty() && self.state.is_some() && self.disk.is_some()
     }
 
+    /// How to wait for callers who come back, or else for anything, if there is nothing to do.
+    fn sleep(&self) -> Option<Sleep> {
+        if !self.may_sleep() {
+            return None;
+        }
+        let idle = || Sleep { time: self.idle_time(), wanted: 1 };
+        Some(self.gather.sleep(Instant::now).unwrap_or_else(idle))
+    }
+
     /// Until the next expiry, at most [`SLEEP_MAX`] if there is one.
-    fn sleep(&self) -> Duration {
+    fn idle_time(&self) -> Duration {
         let state = self.state.as_ref().filter(|state| state.last().any() < Timestamp::LAST);
         let due = state.and_then(|state| state.next_expiry());
         match due {
@@ -234,6 +266,24 @@ impl EngineThread {
                 }
                 Err(error) => no_time(promise, error),
             },
+            Request::Group(transfers, promise) => match time(transfers.len()) {
+                Ok(_) => {
+                    self.pending_events += transfers.len();
+                    let mut results = Vec::with_capacity(transfers.len());
+                    for transfer in &transfers {
+                        let time = engine::next_time(state.last(), now, 1);
+                        results.extend(engine::create_transfers(
+                            state,
+                            time,
+                            std::slice::from_ref(transfer),
+                        )?);
+                    }
+                    Answer::Group(promise, results)
+                }
+                Err(error) => Answer::Said(Box::new(move |outcome: Result<(), LedgerError>| {
+                    promise.keep(outcome.and(Err(LedgerError::Time(error))));
+                })),
+            },
             Request::Transfers(batch, promise) => match time(batch.len()) {
                 Ok(time) => {
                     self.pending_events += batch.len();
@@ -267,29 +317,33 @@ impl EngineThread {
         Ok(())
     }
 
-    /// Gives the disk's thread what there is, if it is free.
+    /// Writes what there is, if the disk is free: a small commit here, a large one on the disk's thread.
     fn hand_over(&mut self) {
         if self.failure.is_some() {
             return;
         }
         let Some(state) = &mut self.state else { return };
-        let Some(disk) = self.disk.take() else { return };
-        if state.is_changed() {
-            let changes = state.take_changes();
-            self.pending_events = 0;
-            self.writing = std::mem::take(&mut self.next);
-            // The disk's thread takes jobs for as long as this thread lives.
-            if self.jobs.send(Job { disk, changes }).is_err() {
-                self.failure = Some(LedgerError::Closed);
-            }
-        } else {
+        let Some(mut disk) = self.disk.take() else { return };
+        if !state.is_changed() {
             self.disk = Some(disk);
             // Nothing waits for the disk: what was read is durable.
-            self.next.drain(..).for_each(|answer| answer.give(&Ok(())));
+            return self.next.drain(..).for_each(|answer| answer.give(&Ok(())));
+        }
+        let changes = state.take_changes();
+        let events = std::mem::take(&mut self.pending_events);
+        self.writing = std::mem::take(&mut self.next);
+        self.begun = Instant::now();
+        if events <= OWN_COMMIT_EVENTS_MAX {
+            let result = disk.commit(changes, |_| Ok(Vec::new()));
+            return self.finish(Done { disk, result });
+        }
+        // The disk's thread takes jobs for as long as this thread lives.
+        if self.jobs.send(Job { disk, changes }).is_err() {
+            self.failure = Some(LedgerError::Closed);
         }
     }
 
-    /// A commit is done: the next one goes to the disk first, then callers are answered.
+    /// A commit is done: callers are answered.
     fn finish(&mut self, done: Done) {
         self.disk = Some(done.disk);
         let outcome = match done.result {
@@ -302,12 +356,17 @@ impl EngineThread {
             Err(error) => Err(LedgerError::from(error)),
         };
         let answers = std::mem::take(&mut self.writing);
+        let callers: usize = answers.iter().map(Answer::callers).sum();
         if let Err(error) = &outcome {
             self.failure = Some(error.clone());
-        } else {
-            self.hand_over();
+        } else if callers == 0 && self.pending_events > OWN_COMMIT_EVENTS_MAX {
+            self.hand_over(); // The disk first: to wake many takes a while.
         }
+        let commit = self.begun.elapsed();
         answers.into_iter().for_each(|answer| answer.give(&outcome));
+        if callers > 0 {
+            self.gather.begin(callers, self.queue.waiting_events(), commit);
+        }
     }
 
     /// After a failed commit nobody knows what is on disk: everyone is told so, and no more is taken.

@@ -2,6 +2,8 @@
 
 mod engine_thread;
 mod error;
+mod gather;
+mod group;
 mod queue;
 mod reads;
 mod reply;
@@ -138,7 +140,10 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot say what happened; a refusal is a result.
     pub fn create_transfer(&self, transfer: Transfer) -> Result<CreateTransferResult, LedgerError> {
-        self.create_transfer_async(transfer).wait()
+        if Inside::is_in(&self.0.queue) {
+            return Err(LedgerError::InTransaction);
+        }
+        self.0.queue.join(transfer)?.wait()
     }
 
     /// [`Ledger::create_transfer`], to be awaited.

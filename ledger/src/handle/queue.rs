@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::LedgerError;
+use super::group::{GroupPromise, Seat};
 use super::reply::Promise;
 use crate::sqlite::{Changes, Commit, CommitError, Disk, State};
 use crate::{Account, CreateAccountResult, CreateTransferResult, Transfer};
@@ -24,16 +25,20 @@ pub(super) enum Request {
     Accounts(Vec<Account>, Promise<Vec<CreateAccountResult>>),
     Transfers(Vec<Transfer>, Promise<Vec<CreateTransferResult>>),
     Transfer(Transfer, Promise<CreateTransferResult>),
+    /// Of callers who block, each with one: batches of their own that are answered together.
+    Group(Vec<Transfer>, GroupPromise),
     Read(Read),
     /// The state and the disk, for a transaction on the caller's thread.
     Lease(Promise<Lease>),
 }
 
 impl Request {
-    fn events(&self) -> usize {
+    /// How many events it counts for.
+    pub(super) fn events(&self) -> usize {
         match self {
             Self::Accounts(batch, _) => batch.len() + 1,
             Self::Transfers(batch, _) => batch.len() + 1,
+            Self::Group(transfers, _) => transfers.len(),
             Self::Transfer(..) | Self::Read(_) | Self::Lease(_) => 1,
         }
     }
@@ -45,6 +50,7 @@ impl Request {
             Self::Accounts(_, promise) => promise.keep(Err(error)),
             Self::Transfers(_, promise) => promise.keep(Err(error)),
             Self::Transfer(_, promise) => promise.keep(Err(error)),
+            Self::Group(_, promise) => promise.keep(Err(error)),
             Self::Lease(promise) => promise.keep(Err(error)),
             Self::Read(read) => read(Err(error))(Ok(())),
         }
@@ -77,15 +83,36 @@ pub(super) enum Event {
     Returned(Box<Lease>, Option<LedgerError>),
 }
 
+/// How the engine's thread sleeps: until an event comes, so many events wait in requests, or the time is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sleep {
+    pub(super) time: Duration,
+    /// At least one.
+    pub(super) wanted: usize,
+}
+
 #[derive(Default)]
 struct Inside {
     requests: VecDeque<Request>,
     events: VecDeque<Event>,
     waiting_events: usize,
-    /// The engine's thread waits for a signal.
-    asleep: bool,
+    /// The engine's thread waits for a signal: an event, or so many waiting events.
+    asleep: Option<usize>,
     /// No more requests are taken.
     closed: bool,
+}
+
+impl Inside {
+    /// Whether another request may come in.
+    fn check(&self) -> Result<(), LedgerError> {
+        if self.closed {
+            Err(LedgerError::Closed)
+        } else if self.waiting_events >= WAITING_EVENTS_MAX {
+            Err(LedgerError::Busy)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Requests and events on their way to the engine's thread.
@@ -101,30 +128,50 @@ impl Queue {
     }
 
     fn wake(&self, mut inside: MutexGuard<'_, Inside>) {
-        if std::mem::take(&mut inside.asleep) {
+        if inside.asleep.take().is_some() {
             drop(inside);
             self.signal.notify_one();
         }
     }
 
-    /// Leaves a request, or answers it at once with why not.
-    pub(super) fn push(&self, request: Request) {
-        let inside = self.lock();
-        let refusal = if inside.closed {
-            LedgerError::Closed
-        } else if inside.waiting_events >= WAITING_EVENTS_MAX {
-            LedgerError::Busy
-        } else {
-            return self.leave(inside, request);
-        };
-        drop(inside);
-        request.refuse(refusal);
+    /// A request was left.
+    fn wake_for_requests(&self, inside: MutexGuard<'_, Inside>) {
+        if inside.asleep.is_some_and(|wanted| inside.waiting_events >= wanted) {
+            self.wake(inside);
+        }
     }
 
-    fn leave(&self, mut inside: MutexGuard<'_, Inside>, request: Request) {
+    /// Leaves a request, or answers it at once with why not.
+    pub(super) fn push(&self, request: Request) {
+        let mut inside = self.lock();
+        if let Err(refusal) = inside.check() {
+            drop(inside);
+            return request.refuse(refusal);
+        }
         inside.waiting_events += request.events();
         inside.requests.push_back(request);
-        self.wake(inside);
+        self.wake_for_requests(inside);
+    }
+
+    /// Leaves a transfer of a caller who will block, in the group that waits last in the queue.
+    pub(super) fn join(&self, transfer: Transfer) -> Result<Seat, LedgerError> {
+        let mut inside = self.lock();
+        inside.check()?;
+        inside.waiting_events += 1;
+        let seat = match inside.requests.back_mut() {
+            Some(Request::Group(transfers, promise)) => {
+                transfers.push(transfer);
+                promise.seat(transfers.len() - 1)
+            }
+            _ => {
+                let promise = GroupPromise::new();
+                let seat = promise.seat(0);
+                inside.requests.push_back(Request::Group(vec![transfer], promise));
+                seat
+            }
+        };
+        self.wake_for_requests(inside);
+        Ok(seat)
     }
 
     pub(super) fn report(&self, event: Event) {
@@ -150,25 +197,23 @@ impl Queue {
         waiting.into_iter().for_each(|request| request.refuse(LedgerError::Closed));
     }
 
-    /// Moves what is there to the engine's thread; waits for something if it has nothing else to do. Returns
-    /// whether the queue is closed.
+    /// Moves what is there to the engine's thread. Returns whether the queue is closed.
     pub(super) fn take(
         &self,
         requests: &mut VecDeque<Request>,
         events: &mut VecDeque<Event>,
-        wait: Option<Duration>,
+        sleep: Option<Sleep>,
     ) -> bool {
         let mut inside = self.lock();
         let wanted = requests.is_empty(); // Else they stay here, where they are counted.
-        if let Some(wait) = wait
-            && (inside.requests.is_empty() || !wanted)
-            && inside.events.is_empty()
-            && !inside.closed
-        {
-            inside.asleep = true;
-            let waited = self.signal.wait_timeout(inside, wait);
-            inside = waited.unwrap_or_else(PoisonError::into_inner).0;
-            inside.asleep = false;
+        if let Some(sleep) = sleep {
+            let for_requests = if wanted { sleep.wanted.max(1) } else { usize::MAX };
+            if inside.waiting_events < for_requests && inside.events.is_empty() && !inside.closed {
+                inside.asleep = Some(for_requests);
+                let waited = self.signal.wait_timeout(inside, sleep.time);
+                inside = waited.unwrap_or_else(PoisonError::into_inner).0;
+                inside.asleep = None;
+            }
         }
         if wanted {
             requests.append(&mut inside.requests);
@@ -176,5 +221,10 @@ impl Queue {
         }
         events.append(&mut inside.events);
         inside.closed
+    }
+
+    /// How many events wait.
+    pub(super) fn waiting_events(&self) -> usize {
+        self.lock().waiting_events
     }
 }
