@@ -25,8 +25,19 @@ fn log_of(path: &Path) -> PathBuf {
 }
 
 impl Files {
+    /// The log up to its end: the room behind it is zeros, and no frame has the page 0.
     fn read(path: &Path) -> Self {
-        Self { pages: std::fs::read(path).unwrap(), log: std::fs::read(log_of(path)).unwrap() }
+        let mut log = std::fs::read(log_of(path)).unwrap();
+        let frames = log[LOG_HEADER..].chunks_exact(FRAME).take_while(|frame| frame[..4] != [0; 4]).count();
+        let room = log.split_off(LOG_HEADER + frames * FRAME);
+        assert!(room.iter().all(|byte| *byte == 0));
+        Self { pages: std::fs::read(path).unwrap(), log }
+    }
+
+    /// With room behind the log.
+    fn with_room(mut self) -> Self {
+        self.log.resize(self.log.len() + 50 * FRAME + 7, 0);
+        self
     }
 
     /// Writes them elsewhere, as a crash would leave them.
@@ -86,8 +97,8 @@ fn opened(files: &Files, folder: &Path) -> Result<u64, OpenError> {
 fn a_log_that_went_bad_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let files = history(folder.path(), 12);
-    let last = files.last().unwrap();
-    assert_eq!(opened(last, folder.path()).unwrap(), 12);
+    let last = files.last().unwrap().clone().with_room();
+    assert_eq!(opened(&last, folder.path()).unwrap(), 12);
     // Everything before the last two commits.
     let known = files[9].log.len();
     let mut workload = Workload::new(5);

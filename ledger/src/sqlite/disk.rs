@@ -11,14 +11,16 @@ use super::error::CommitError;
 use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
+use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
 
 /// Pages in the write-ahead log from which on a commit copies them into the file (64 MiB).
 const CHECKPOINT_PAGES: i64 = 16 * 1024;
 
-/// Rows written between looks at the size of the write-ahead log.
-const LOOK_ROWS: usize = 4096;
+/// Rows in a commit up to which the log is given room ahead: for a larger one, to write its room twice would cost
+/// more than a file that grows.
+const ROOM_ROWS_MAX: usize = 1024;
 
 /// A commit that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub struct Disk {
     path: PathBuf,
     last: Commit,
     poisoned: bool,
-    rows_since_look: usize,
+    room: Room,
     pub(super) ids: IdWriter,
     pub(super) guard: Guard,
     _ownership: Ownership,
@@ -52,16 +54,8 @@ impl Disk {
         ids: IdWriter,
         ownership: Ownership,
     ) -> Self {
-        Self {
-            connection,
-            path,
-            last,
-            poisoned: false,
-            rows_since_look: 0,
-            ids,
-            guard,
-            _ownership: ownership,
-        }
+        let room = Room::new(&path);
+        Self { connection, path, last, poisoned: false, room, ids, guard, _ownership: ownership }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -155,16 +149,17 @@ impl Disk {
         Ok(())
     }
 
-    /// Looking costs little, but not nothing: small commits look only now and then.
+    /// Copies the log into the file when it is large; else sees that the next commits find room in it.
     fn checkpoint_if_large(&mut self, rows: usize) -> rusqlite::Result<()> {
-        self.rows_since_look += rows + 16;
-        if self.rows_since_look < LOOK_ROWS {
-            return Ok(());
-        }
-        self.rows_since_look = 0;
         let pages: i64 =
             self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
-        if pages >= CHECKPOINT_PAGES { checkpoint(&self.connection) } else { Ok(()) }
+        if pages >= CHECKPOINT_PAGES {
+            return checkpoint(&self.connection);
+        }
+        if rows <= ROOM_ROWS_MAX {
+            self.room.make(pages.unsigned_abs(), CHECKPOINT_PAGES.unsigned_abs());
+        }
+        Ok(())
     }
 }
 

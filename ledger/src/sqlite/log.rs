@@ -63,7 +63,8 @@ pub(super) fn check_beside_owner(ledger: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn log_path(ledger: &Path) -> PathBuf {
+/// Where SQLite keeps the log of a file.
+pub(super) fn log_path(ledger: &Path) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)

@@ -19,6 +19,7 @@ mod lookup;
 mod number;
 mod open;
 pub(crate) mod reads;
+mod room;
 mod rows;
 mod schema;
 mod snapshot;
