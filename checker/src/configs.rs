@@ -215,6 +215,22 @@ fn rules() -> Vec<Scenario> {
         .closes(0, "bob")
         .crashes(Crashes::Any)
         .shows(&[W::Abort, W::TwoFacedCaught, W::Late, W::Closed]),
+        three_banks("stranger", "a bank that no order names votes and asks all the same; any crash")
+            .who_lies()
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .crashes(Crashes::Any)
+            .shows(BOTH_ENDS),
+        two_banks(
+            "mixed-up",
+            "coordinators bring votes on one payment with the order of another; no wait ends",
+        )
+        .any_coordinators()
+        .mixing_votes()
+        .order("ann@alpha", SIXTY)
+        .order("bob@beta", &[("ann@alpha", 10)])
+        .patient()
+        .shows(BOTH_ENDS),
     ]
 }
 
@@ -251,6 +267,7 @@ fn refusals() -> Vec<Scenario> {
             .order("ann@alpha", &[("ben@beta", 10), ("bob@beta", 5)])
             .order("ann@alpha", &[("bob@beta", 20), ("ben@beta", 11)])
             .order_with(6, "ann@alpha", &[("bob@beta", 10)], NEVER, &at("ann@alpha"))
+            .order("ann@alpha", &[("bob@beta", (1 << 63) - 1)])
             .shows(&[W::Commit, W::Abort, W::Refusal(Reason::Overflow)]),
     ]
 }
@@ -294,16 +311,39 @@ fn large() -> Vec<Scenario> {
             .order("ann@alpha", &[("bob@beta", 70)])
             .shows(BOTH_ENDS)
             .shows(&[W::Refusal(Reason::InsufficientFunds)]),
-        two_banks("anyone-three", "three payments from one account with money for two of them")
-            .any_coordinators()
-            .order("ann@alpha", &[("bob@beta", 40)])
-            .order("ann@alpha", &[("bob@beta", 50)])
-            .order("ann@alpha", &[("bob@beta", 60)])
-            .shows(BOTH_ENDS)
-            .shows(&[W::Refusal(Reason::InsufficientFunds)]),
-        three_banks("split-parallel", "one payment from one bank to two others, all asked at once")
-            .coordinator("c1", PARALLEL)
-            .order("ann@alpha", TO_TWO)
-            .shows(BOTH_ENDS),
+        two_banks(
+            "three",
+            "three payments from one account with money for two of them, payer last; they expire; no wait ends",
+        )
+        .coordinator("c1", LAST)
+        .order("ann@alpha", &[("bob@beta", 40)])
+        .order("ann@alpha", &[("bob@beta", 50)])
+        .order("ann@alpha", &[("bob@beta", 60)])
+        .clock(&[LATER])
+        .patient()
+        .shows(BOTH_ENDS)
+        .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+        two_banks(
+            "hot-crash",
+            "two payments from one account with money for one of them, payer last; two crashes; no wait ends",
+        )
+        .coordinator("c1", LAST)
+        .order("ann@alpha", SIXTY)
+        .order("ann@alpha", &[("bob@beta", 70)])
+        .crashes(Crashes::AtMost(2))
+        .patient()
+        .shows(BOTH_ENDS)
+        .shows(&[W::Recovery, W::TwoDown, W::Refusal(Reason::InsufficientFunds)]),
+        three_banks(
+            "split-parallel",
+            "one payment from one bank to two others, all asked at once; any crash; the order expires; no wait ends",
+        )
+        .coordinator("c1", PARALLEL)
+        .order("ann@alpha", TO_TWO)
+        .clock(&[LATER])
+        .crashes(Crashes::Any)
+        .patient()
+        .shows(BOTH_ENDS)
+        .shows(&[W::Recovery, W::TwoDown]),
     ]
 }

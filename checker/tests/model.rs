@@ -27,7 +27,8 @@ fn small_configurations_hold_in_every_state() {
     check("liar", 1332);
     check("liar-payer", 3373);
     check("refusals", 6499);
-    check("shapes", 16397);
+    check("shapes", 17311);
+    check("stranger", 1791);
 }
 
 #[test]

@@ -480,7 +480,8 @@ impl Model for HundiModel {
                 wire &= wire - 1;
                 offer(Input::Deliver(packet));
             }
-            local.iter().copied().for_each(&mut offer);
+            let local = local.iter().filter(|input| **input != Input::Timer || scenario.waits_end);
+            local.copied().for_each(&mut offer);
             for chore in 0..u8::try_from(scenario.chores.len()).unwrap_or_default() {
                 offer(Input::Chore(chore));
             }

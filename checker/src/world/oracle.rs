@@ -37,6 +37,12 @@ pub(crate) fn judge(
         return 0;
     }
     let record = after.participant.books().payments().get(&order.digest());
+    if let Packet::Resolve { from, .. } = packet
+        && from.as_bank().is_some_and(|bank| !order.banks().contains(&bank))
+    {
+        // R5: only coordinators and the banks of the order may demand an answer.
+        return if record.is_none() { 0 } else { Prop::VotesAreDeserved.bit() };
+    }
     let known = before.participant.gathered().get(&order.digest());
     let votes: Vec<&Verified<Vote>> = known.into_iter().flatten().chain(brought).collect();
     let case = Case { books, bank, now, order, authority, votes: &votes, resolve };

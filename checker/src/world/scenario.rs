@@ -102,6 +102,11 @@ pub struct Scenario {
     pub crashes: Crashes,
     /// How disks write.
     pub disk: Disk,
+    /// Whether a wait may end, at any time: then nodes ask and tell again. If not, each message is sent once, and may
+    /// still come late, again, or never.
+    pub waits_end: bool,
+    /// Whether coordinators at will bring votes on other payments along with an order.
+    pub mixes_votes: bool,
     /// How many certificates a coordinator keeps at hand.
     pub recall_max: usize,
     /// Whether each order is given in a world of its own, and none meets another.
@@ -135,6 +140,8 @@ impl Scenario {
             own_clocks: false,
             crashes: Crashes::Never,
             disk: Disk::OneWrite,
+            waits_end: true,
+            mixes_votes: false,
             recall_max: 16,
             apart: false,
             witnesses: Vec::new(),
@@ -275,6 +282,21 @@ impl Scenario {
     #[must_use]
     pub fn pipelined(mut self) -> Self {
         self.disk = Disk::Pipelined;
+        self
+    }
+
+    /// Lets no wait end: nobody asks or tells again. What nodes do after a wait is still looked at, in the fault-free
+    /// run from each state.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.waits_end = false;
+        self
+    }
+
+    /// Lets coordinators at will bring votes on other payments along with an order.
+    #[must_use]
+    pub fn mixing_votes(mut self) -> Self {
+        self.mixes_votes = true;
         self
     }
 

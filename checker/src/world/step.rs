@@ -459,7 +459,13 @@ impl Nodes<'_> {
                     sends.push((To::Node(to), Packet::Prepare { from, order, votes }));
                 }
             }
+            let foreign = known.iter().filter(|vote| vote.statement().payment != order.digest());
+            let foreign: Vec<Verified<Vote>> = foreign.cloned().collect();
             for to in order.banks().iter().filter_map(|bank| scenario.bank_of(bank)) {
+                if scenario.mixes_votes && !foreign.is_empty() {
+                    let (from, order, votes) = (scenario.peer(node), Arc::clone(order), foreign.clone());
+                    sends.push((To::Node(to), Packet::Prepare { from, order, votes }));
+                }
                 let (from, asked) = (scenario.peer(node), Arc::clone(order));
                 sends.push((To::Node(to), Packet::Resolve { from, order: asked }));
                 for certificate in &certificates {
@@ -475,15 +481,14 @@ impl Nodes<'_> {
         sends
     }
 
-    /// Everything that a bank without honour could ever say, to everyone: both votes on each payment that names
-    /// it, the acknowledgement, and demands to resolve.
+    /// Everything that a bank without honour could ever say, to everyone: both votes on each payment, whether it names
+    /// the bank or not, the acknowledgement, and demands to resolve.
     pub fn lies(&self, liar: usize, orders: u8) -> Vec<(To, Packet)> {
         let scenario = self.scenario;
         let bank = &scenario.banks[liar].name;
         let mut lies = Vec::new();
         let given = scenario.orders.iter().enumerate().filter(|(place, _)| orders & 1 << place != 0);
-        let named = given.map(|(_, planned)| &planned.order).filter(|order| order.banks().contains(bank));
-        for order in named {
+        for order in given.map(|(_, planned)| &planned.order) {
             for to in (0..scenario.nodes()).filter(|to| *to != liar) {
                 for decision in [Decision::Yes, Decision::No(hundi_protocol::Reason::InsufficientFunds)] {
                     let vote = scenario.vote(liar, order.digest(), decision);
