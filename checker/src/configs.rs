@@ -126,6 +126,13 @@ fn several() -> Vec<Scenario> {
             .order("ann@alpha", &[("bob@beta", 70)])
             .shows(BOTH_ENDS)
             .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+        two_banks("hot-held", "the same, the money on hold meanwhile; coordinators at will; no wait ends")
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .order("ann@alpha", &[("bob@beta", 70)])
+            .patient()
+            .shows(BOTH_ENDS)
+            .shows(&[W::Refusal(Reason::InsufficientFunds)]),
     ]
 }
 

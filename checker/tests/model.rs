@@ -29,6 +29,7 @@ fn small_configurations_hold_in_every_state() {
     check("refusals", 6499);
     check("shapes", 17311);
     check("stranger", 1791);
+    check("hot-held", 66_209);
 }
 
 #[test]

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use hundi_protocol::{Decision, Outcome, Reason};
+use hundi_protocol::{Decision, Outcome, Reason, may_send};
 
 use super::facts::Facts;
 use super::key::key;
 use super::packet::Packet;
 use super::pool::Pool;
+use super::properties::Prop;
 use super::scenario::{BANKS_MAX, NODES_MAX, Scenario};
 use super::step::{Body, Bug, CHORES_MAX, Event, Nodes, To};
 
@@ -274,6 +275,11 @@ impl Arena {
         };
         let mut sequence = Vec::new();
         for (to, packet) in &stepped.sends {
+            if let (To::Node(to), Some(kind)) = (to, packet.kind())
+                && !may_send(&self.scenario.peer(node), &self.scenario.peer(*to), kind)
+            {
+                taken.stain |= Prop::RolesAreKept.bit();
+            }
             let wire = match to {
                 To::Node(to) if self.scenario.banks.get(*to).is_some_and(|bank| bank.liar) => continue,
                 To::Node(to) => *to,

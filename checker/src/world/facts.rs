@@ -1,16 +1,15 @@
 //! What one node's state means, worked out once for each state: so that a property over the world is a few
 //! operations on bits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hundi_bank_node::{
     AccountRequest, Books, MemoryBooks, OwnAccount, Payment, Step, transfer_id, transfer_user_data,
 };
 use hundi_ledger::{AccountFlags, AccountId, Amount, Code, Phase, TransferId};
-use hundi_protocol::{
-    BankName, Decision, Direction, DoubleVote, Order, Outcome, Verified, Vote, outcome_if_yes,
-};
+use hundi_protocol::{BankName, Decision, Direction, DoubleVote, Order, Outcome, Verified, Vote};
 
+use super::oracle;
 use super::properties::{Prop, Witness};
 use super::scenario::{Chore, Scenario};
 use super::step::{BankUp, Body};
@@ -131,7 +130,12 @@ fn of_bank(scenario: &Scenario, node: usize, bank: &BankUp) -> Facts {
             facts.seen |= Witness::Refusal(reason).bit();
         }
     }
-    facts.broken |= two_faces(scenario, node, bank);
+    facts.broken |= two_faces(scenario, bank);
+    let in_doubt = books.open_payments().into_iter().collect::<BTreeSet<_>>();
+    let asks: BTreeSet<_> = bank.participant.doubts().map(|(_, digest)| *digest).collect();
+    if asks != in_doubt || !bank.participant.gathered().keys().all(|digest| in_doubt.contains(digest)) {
+        facts.broken |= Prop::AsksWhatIsOpen.bit();
+    }
     if !books.double_votes().is_empty() {
         facts.seen |= Witness::TwoFacedCaught.bit();
     }
@@ -200,7 +204,7 @@ pub(crate) fn clearing_of(scenario: &Scenario, bank: usize, order: &Order) -> [i
 }
 
 /// A bank that knows both words of another has kept the proof, and has no proof against anybody honest (R12).
-fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
+fn two_faces(scenario: &Scenario, bank: &BankUp) -> u32 {
     let books = bank.participant.books();
     let mut broken = 0;
     let honest = |name: &BankName| scenario.banks.iter().any(|bank| bank.name == *name && !bank.liar);
@@ -224,7 +228,6 @@ fn two_faces(scenario: &Scenario, node: usize, bank: &BankUp) -> u32 {
             broken |= Prop::TwoFacedIsCaught.bit();
         }
     }
-    let _ = node;
     broken
 }
 
@@ -355,7 +358,7 @@ impl Entries<'_> {
             if order.digest() != *digest || !order.banks().contains(self.bank()) {
                 broken |= Prop::RecordsStay.bit();
             }
-            let proven = outcome_if_yes(order, Some(self.bank()), &payment.evidence);
+            let proven = oracle::proven(order, Some(self.bank()), &payment.evidence);
             let refused = payment.evidence.iter().any(|vote| !vote.statement().decision.is_yes());
             match (payment.decision, payment.settled) {
                 (Decision::No(_), Some(Outcome::Abort)) | (Decision::Yes, None) => {}
@@ -402,8 +405,9 @@ impl Entries<'_> {
             for (place, leg) in self.own_legs(&payment.order) {
                 let Some(customer) = self.books.customers().get(&leg.account.name) else { continue };
                 let (_, late) = self.leg(&payment.order, place);
-                let account = match late {
-                    Some(account) if self.may_be_late(&payment.order, leg, account) => account,
+                let account = match (late, leg.direction) {
+                    (Some(_), Direction::Debit) => OwnAccount::Claims.id(leg.currency),
+                    (Some(account), _) if self.may_be_late(&payment.order, leg, account) => account,
                     _ => customer.account,
                 };
                 let clearing = OwnAccount::Clearing.id(leg.currency);
@@ -421,21 +425,12 @@ impl Entries<'_> {
         balances
     }
 
-    /// R12: booked late, a debit is a claim on the liar, and a credit for a closed account waits in suspense.
+    /// R12: booked late, a credit for a closed account waits in suspense. (A debit is always a claim on the liar.)
     fn may_be_late(&self, order: &Order, leg: &hundi_protocol::Leg, account: AccountId) -> bool {
         let proven = self.books.double_votes().iter().any(|p| p.yes().statement().payment == order.digest());
         proven
-            && match leg.direction {
-                Direction::Debit => account == OwnAccount::Claims.id(leg.currency),
-                Direction::Credit => {
-                    account == OwnAccount::Suspense.id(leg.currency)
-                        && self
-                            .books
-                            .customers()
-                            .get(&leg.account.name)
-                            .is_some_and(|customer| customer.closed)
-                }
-            }
+            && account == OwnAccount::Suspense.id(leg.currency)
+            && self.books.customers().get(&leg.account.name).is_some_and(|customer| customer.closed)
     }
 
     /// Every deposit that is ever made here.

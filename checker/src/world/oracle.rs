@@ -5,13 +5,31 @@ use hundi_bank_node::{
 };
 use hundi_ledger::{Account, AccountId, CreateTransferStatus};
 use hundi_protocol::{
-    Authorised, Decision, Direction, Order, Outcome, Reason, UnixMillis, Verified, Vote, outcome_if_yes,
+    Authorised, BankName, Decision, Direction, DoubleVote, Order, Outcome, Reason, UnixMillis, Verified, Vote,
 };
 
 use super::packet::Packet;
 use super::properties::Prop;
 use super::scenario::{Chore, Planned, Scenario};
 use super::step::{BankUp, Event};
+
+/// What votes prove, a bank's own YES taken for granted (R3, R12): every bank's YES a commit, else any bank's NO an abort.
+pub(crate) fn proven<'a>(
+    order: &Order,
+    own: Option<&BankName>,
+    votes: impl IntoIterator<Item = &'a Verified<Vote>>,
+) -> Option<Outcome> {
+    let on_this = |vote: &&Vote| vote.payment == order.digest() && order.banks().contains(&vote.bank);
+    let votes: Vec<&Vote> = votes.into_iter().map(Verified::statement).filter(on_this).collect();
+    let said = |bank: &BankName, yes: bool| {
+        votes.iter().any(|vote| vote.bank == *bank && vote.decision.is_yes() == yes)
+    };
+    if order.banks().iter().all(|bank| own == Some(bank) || said(bank, true)) {
+        Some(Outcome::Commit)
+    } else {
+        order.banks().iter().any(|bank| said(bank, false)).then_some(Outcome::Abort)
+    }
+}
 
 /// Judges what a bank made of a message: whether the vote that it recorded is deserved.
 pub(crate) fn judge(
@@ -114,7 +132,7 @@ impl Case<'_> {
     }
 
     fn others(&self) -> Option<Outcome> {
-        outcome_if_yes(self.order, Some(self.bank), self.votes.iter().copied())
+        proven(self.order, Some(self.bank), self.votes.iter().copied())
     }
 
     fn customer(&self, leg: usize) -> Option<&hundi_bank_node::Customer> {
@@ -227,6 +245,13 @@ pub(crate) fn compare(before: &BankUp, after: &BankUp, event: Event<'_>) -> u32 
     }
     if !new.double_votes().is_superset(old.double_votes()) {
         stain |= Prop::TwoFacedIsCaught.bit();
+    }
+    let mut found = new.double_votes().difference(old.double_votes());
+    let reports = |proof: &DoubleVote| {
+        after.participant.held().any(|(_, effect)| matches!(effect, Effect::Report(kept) if kept == proof))
+    };
+    if !found.all(reports) {
+        stain |= Prop::TwoFacedIsCaught.bit(); // Kept, and nobody hears of it.
     }
     if let Event::Chore(place, Chore::Account(request)) = event {
         let expected = expected_answer(old, request);

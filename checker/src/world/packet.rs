@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hundi_bank_node::AccountAnswer;
 use hundi_protocol::{
-    Ack, Certificate, Decision, Digest, DoubleVote, NodeName, Order, Outcome, Peer, Verified, Vote,
+    Ack, Certificate, Decision, Digest, DoubleVote, Kind, NodeName, Order, Outcome, Peer, Verified, Vote,
 };
 
 use super::scenario::{Chore, Scenario};
@@ -135,6 +135,22 @@ impl Packet {
             Packet::Answer { from, .. } | Packet::Declined { from, .. } => scenario.node_of(from.as_str()),
             Packet::Done { bank, .. } => Some(*bank),
         }
+    }
+
+    /// Which kind of message between nodes it is; none for what goes to customers and operators.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Packet::Submit(_) => Kind::Submit,
+            Packet::Prepare { .. } => Kind::Prepare,
+            Packet::Vote(_) => Kind::Vote,
+            Packet::Resolve { .. } => Kind::Resolve,
+            Packet::Outcome { .. } => Kind::Outcome,
+            Packet::Ack(_) => Kind::Ack,
+            Packet::Answer { .. } | Packet::Declined { .. } | Packet::Done { .. } | Packet::Report { .. } => {
+                return None;
+            }
+        })
     }
 
     /// How it ended, if it says so to a customer.

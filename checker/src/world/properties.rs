@@ -78,6 +78,10 @@ props! {
     TwoFacedIsCaught = "two faces are proven, and cost their owner" ["R12"],
     /// No honest bank is ever accused.
     HonestIsNotAccused = "no honest bank is accused" ["R12"],
+    /// A bank asks about what is in doubt, keeps votes on that, and on nothing else.
+    AsksWhatIsOpen = "a bank asks about what is in doubt, and nothing else" ["R5"],
+    /// Nobody sends what its role may not: the other side would close the link.
+    RolesAreKept = "nobody sends what its role may not" [],
     /// What an operator was told is so.
     OperatorsAreToldTrue = "what an operator is told is so" ["R8", "R13"],
     /// From here, without further faults and with customers asking again, every payment is settled and told.

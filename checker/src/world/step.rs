@@ -363,6 +363,9 @@ impl Nodes<'_> {
                     stepped.sends.push((To::Outside, Packet::Done { bank: node, chore, answer }));
                 }
                 BankEffect::Report(proof) => {
+                    if !bank.disk.double_votes().contains(&proof) {
+                        stepped.stain |= Prop::SaidIsOnDisk.bit();
+                    }
                     let from = self.scenario.peer(node);
                     stepped.sends.push((To::Outside, Packet::Report { from, proof }));
                 }
