@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::keys::{BankKey, PublicKey};
-use crate::merkle::{self, BATCH_SIZE_MAX, Hash, Tree};
+use crate::merkle::{self, BATCH_SIZE_MAX, Climb, Hash, Tree};
 use crate::name::BankName;
 use crate::vote::{Ack, Vote};
 use crate::wire::{fixed, write_name};
@@ -56,12 +56,11 @@ impl<T: Statement> Signed<T> {
         &self.0.statement
     }
 
-    /// The root of the batch that the proof leads to, if it leads anywhere.
-    fn root(&self) -> Option<Hash> {
-        let Evidence { statement, proof } = &*self.0;
+    /// The statement as a leaf of its batch.
+    fn leaf(&self) -> Hash {
         let mut canonical = Vec::with_capacity(128);
-        statement.write_canonical(&mut canonical);
-        merkle::root_of(merkle::leaf(T::DOMAIN, &canonical), proof.index, proof.count, &proof.path)
+        self.0.statement.write_canonical(&mut canonical);
+        merkle::leaf(T::DOMAIN, &canonical)
     }
 }
 
@@ -318,6 +317,34 @@ struct VerifiedRoots {
     /// would be evidence that nobody else accepts.
     seen: HashMap<Hash, (u32, [u8; 64])>,
     oldest: VecDeque<Hash>,
+    /// The last statement that was accepted, and the signature over its batch: the next is often its neighbour.
+    last: Option<([u8; 64], Climb)>,
+}
+
+impl VerifiedRoots {
+    /// Whether a statement is one of the batch of the last.
+    fn follow(&mut self, leaf: Hash, proof: &Proof) -> bool {
+        self.last.as_mut().is_some_and(|(signature, climb)| {
+            *signature == proof.signature && climb.follow(leaf, proof.index, proof.count, &proof.path)
+        })
+    }
+
+    fn is_seen(&self, root: &Hash, fact: (u32, [u8; 64])) -> bool {
+        self.seen.get(root) == Some(&fact)
+    }
+
+    fn remember(&mut self, fact: (u32, [u8; 64]), climb: Climb) {
+        let root = climb.root();
+        if self.seen.insert(root, fact).is_none() {
+            self.oldest.push_back(root);
+        }
+        if self.oldest.len() > ROOTS_PER_BANK_MAX
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        self.last = Some((fact.1, climb));
+    }
 }
 
 /// Checks statements against a [`Directory`], each batch's signature once.
@@ -347,27 +374,23 @@ impl Verifier {
     pub fn verify<T: Statement>(&mut self, signed: Signed<T>) -> Result<Verified<T>, BadProof> {
         let bank = signed.unverified().bank();
         let Some(key) = self.directory.get(bank) else { return Err(BadProof::UnknownBank(bank.clone())) };
-        let Some(root) = signed.root() else { return Err(BadProof::BadPath(bank.clone())) };
-        let proof = &signed.0.proof;
-        let fact = (proof.count, proof.signature);
-        if self.roots.get(bank).is_some_and(|roots| roots.seen.get(&root) == Some(&fact)) {
+        let (leaf, proof) = (signed.leaf(), &signed.0.proof);
+        let roots = match self.roots.get_mut(bank) {
+            Some(roots) => roots,
+            None => self.roots.entry(bank.clone()).or_default(),
+        };
+        if roots.follow(leaf, proof) {
             return Ok(Verified(signed));
         }
-        key.verify(&batch_message(bank, proof.count, &root), &proof.signature)
-            .map_err(|_| BadProof::BadSignature(bank.clone()))?;
-        self.remember(bank.clone(), root, fact);
+        let Some(climb) = Climb::new(leaf, proof.index, proof.count, &proof.path) else {
+            return Err(BadProof::BadPath(bank.clone()));
+        };
+        let fact = (proof.count, proof.signature);
+        if !roots.is_seen(&climb.root(), fact) {
+            key.verify(&batch_message(bank, proof.count, &climb.root()), &proof.signature)
+                .map_err(|_| BadProof::BadSignature(bank.clone()))?;
+        }
+        roots.remember(fact, climb);
         Ok(Verified(signed))
-    }
-
-    fn remember(&mut self, bank: BankName, root: Hash, fact: (u32, [u8; 64])) {
-        let roots = self.roots.entry(bank).or_default();
-        if roots.seen.insert(root, fact).is_none() {
-            roots.oldest.push_back(root);
-        }
-        if roots.oldest.len() > ROOTS_PER_BANK_MAX
-            && let Some(oldest) = roots.oldest.pop_front()
-        {
-            roots.seen.remove(&oldest);
-        }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -14,6 +15,8 @@ use crate::frame::{FRAME_MESSAGES_MAX, FrameWriter, read_frame, split_frame};
 use crate::message::Message;
 use crate::role::{Peer, may_send};
 
+/// TLS asks a socket for 4 KiB at a time; this asks for so many.
+const SOCKET_READ_SIZE: usize = 32 * 1024;
 /// Enough frames for one write: larger ones would keep the peer waiting for the first.
 const WRITE_SIZE: usize = 256 * 1024;
 /// How much is asked of the socket at once.
@@ -23,6 +26,13 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait when the node has no room for what arrived.
 const FULL_WAIT_MIN: Duration = Duration::from_millis(1);
 const FULL_WAIT_MAX: Duration = Duration::from_millis(16);
+
+/// A connected socket that is read in large pieces.
+pub(crate) type Socket = BufReader<TcpStream>;
+
+pub(crate) fn buffered(stream: TcpStream) -> Socket {
+    BufReader::with_capacity(SOCKET_READ_SIZE, stream)
+}
 
 /// What a connection came to.
 pub(crate) struct Ended {

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::connection::{Socket, buffered};
 use super::{LinkError, Misbehaviour, Shared, connection};
 use crate::network::Identity;
 use crate::role::Peer;
@@ -67,13 +68,13 @@ pub(crate) async fn run(shared: Arc<Shared>, dialer: Dialer) {
 }
 
 /// Connects and shows who both are.
-pub(crate) async fn call(dialer: &Dialer) -> Result<TlsStream<TcpStream>, LinkError> {
+pub(crate) async fn call(dialer: &Dialer) -> Result<TlsStream<Socket>, LinkError> {
     let stream = TcpStream::connect(&dialer.address).await.map_err(|e| LinkError::of_io(&e))?;
     stream.set_nodelay(true).map_err(|e| LinkError::of_io(&e))?;
     // A name is asked for and not used: the expected peer is known to the verifier. An address is never sent.
     let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
     let connector = TlsConnector::from(Arc::clone(&dialer.config));
-    let stream = connector.connect(nobody, stream).await.map_err(|e| LinkError::of_io(&e))?;
+    let stream = connector.connect(nobody, buffered(stream)).await.map_err(|e| LinkError::of_io(&e))?;
     if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(Misbehaviour::OtherProtocol.into());
     }

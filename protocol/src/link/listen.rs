@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::connection::{Socket, buffered};
 use super::strangers::{Complaints, Strangers};
 use super::{LinkError, Misbehaviour, Shared, connection};
 use crate::role::Peer;
@@ -65,12 +66,9 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, config: Arc<
 }
 
 /// Shows who we are and sees who calls.
-async fn answer(
-    acceptor: &TlsAcceptor,
-    stream: TcpStream,
-) -> Result<(Peer, TlsStream<TcpStream>), LinkError> {
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<(Peer, TlsStream<Socket>), LinkError> {
     stream.set_nodelay(true).map_err(|e| LinkError::of_io(&e))?;
-    let stream = acceptor.accept(stream).await.map_err(|e| LinkError::of_io(&e))?;
+    let stream = acceptor.accept(buffered(stream)).await.map_err(|e| LinkError::of_io(&e))?;
     let (_, tls) = stream.get_ref();
     if tls.alpn_protocol() != Some(ALPN) {
         return Err(Misbehaviour::OtherProtocol.into());
