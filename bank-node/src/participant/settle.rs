@@ -45,7 +45,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
                 self.refuse_after_abort(order);
             }
         }
-        let settled = self.books.payment(order)?.is_none_or(|payment| !payment.is_open());
+        // A payment in doubt is always at hand.
+        let settled = self.books.recent_payment(&order.digest()).is_none_or(|payment| !payment.is_open());
         if settled && from.role == Role::Coordinator {
             self.outbox.push(Effect::Ack { to: from.clone(), payment: order.digest() });
         }

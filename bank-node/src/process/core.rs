@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use hundi_ledger::CommitSeq;
@@ -13,16 +13,24 @@ use hundi_protocol::{
 use hundi_protocol::{ConnectionId, Inbound, Link};
 use tracing::{error, info, warn};
 
+use super::disk::{Job, Writer};
 use super::history::{Question, Why};
 use super::now;
 use crate::books::{Books, Payment};
 use crate::participant::{Effect, Fault, Participant};
-use crate::sqlite_books::{BooksError, SqliteBooks, WriteSet};
+use crate::sqlite_books::{BooksError, SqliteBooks};
 
 /// How many inputs the core takes before it looks at disk and links again.
 const INPUTS_MAX: usize = 512;
 /// How often the core looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(100);
+/// How long an outcome may wait for a vote to share its sync: nobody but the courier's memory waits for it, and a sync of its
+/// own would stand in the way of the next vote's.
+const OUTCOME_WAIT: Duration = Duration::from_millis(5);
+/// Rows up to which the core writes a transaction itself.
+const OWN_WRITE_MAX: usize = 2;
+/// After so long without a write the write-ahead log is copied into the file.
+const REST_AFTER: Duration = Duration::from_millis(500);
 /// How long to wait for peers to take what is queued for them when the node stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How often the floor of refusals is raised.
@@ -33,8 +41,8 @@ const FLOOR_EVERY_MS: u64 = 60_000;
 pub(super) enum Event {
     /// Messages of one authenticated peer, from one frame.
     Inbound(Inbound),
-    /// The disk finished a transaction, or failed for good.
-    Durable(Result<Commit, CommitError>),
+    /// The disk is back from its thread, with the transaction that it finished if it had one, or it failed for good.
+    Disk(Box<Writer>, Result<Option<Commit>, CommitError>),
     /// What the file has on a payment that was looked for.
     Found {
         /// The payment.
@@ -70,12 +78,20 @@ pub(super) struct Core {
     pub(super) link: Link,
     pub(super) signer: Signer,
     refusals_kept_ms: u64,
-    sets: Sender<WriteSet>,
+    /// `None` while its thread has it.
+    disk: Option<Box<Writer>>,
+    jobs: Sender<Job>,
     pub(super) questions: Sender<Question>,
     /// The transaction that the disk is writing.
     writing: Option<CommitSeq>,
     /// The last transaction cut.
     cut: CommitSeq,
+    /// Something was recorded that somebody waits for.
+    pub(super) urgent: bool,
+    /// When what waits for a sync goes alone.
+    write_by: Option<Instant>,
+    /// When the log is to be copied into the file, if nothing is written until then.
+    rest_at: Option<Instant>,
     next_floor: UnixMillis,
     /// Operators who wait for an answer of the participant.
     pub(super) tickets: HashMap<u64, (ConnectionId, u64)>,
@@ -91,7 +107,7 @@ impl Core {
         signer: Signer,
         link: Link,
         refusals_kept_ms: u64,
-        sets: Sender<WriteSet>,
+        (disk, jobs): (Box<Writer>, Sender<Job>),
         questions: Sender<Question>,
     ) -> Self {
         let cut = participant.books().last_commit();
@@ -101,10 +117,14 @@ impl Core {
             link,
             signer,
             refusals_kept_ms,
-            sets,
+            disk: Some(disk),
+            jobs,
             questions,
             writing: None,
             cut,
+            urgent: false,
+            write_by: None,
+            rest_at: Some(Instant::now() + REST_AFTER),
             next_floor: UnixMillis(0),
             tickets: HashMap::new(),
             next_ticket: 0,
@@ -123,7 +143,9 @@ impl Core {
     fn run_until_stopped(&mut self, events: &Receiver<Event>) -> Result<(), CoreError> {
         let mut stopping = false;
         loop {
-            let first = match events.recv_timeout(TICK) {
+            let wait =
+                self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
+            let first = match events.recv_timeout(wait) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Err(CoreError::DiskGone),
@@ -133,7 +155,12 @@ impl Core {
                 match event {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
-                    Event::Durable(result) => self.handle_durable(result?),
+                    Event::Disk(disk, result) => {
+                        self.disk = Some(disk);
+                        if let Some(commit) = result? {
+                            self.handle_durable(commit);
+                        }
+                    }
                     Event::Found { payment, why: Why::Asked(from), found } => {
                         self.answer_status(from, payment, found.as_deref());
                     }
@@ -148,12 +175,21 @@ impl Core {
             }
             self.handle_inbound(now(), inbound)?;
             self.handle_time(now())?;
-            self.write()?;
+            self.urgent |= stopping;
+            self.write(events.is_empty())?;
             self.send();
-            if stopping && self.writing.is_none() && !self.participant.has_uncut() {
+            if stopping
+                && !self.participant.has_uncut()
+                && let Some(disk) = &mut self.disk
+            {
                 info!("everything is on disk; stopped");
+                // Now the one file holds everything, for whoever copies it. Where that fails the log holds it, as after a crash.
+                if let Err(error) = disk.checkpoint() {
+                    warn!("the log was not copied into the file: {error}");
+                }
                 return Ok(());
             }
+            self.rest()?;
         }
     }
 
@@ -173,17 +209,43 @@ impl Core {
         self.participant.books_mut().handle_durable(commit.seq);
     }
 
-    /// Gives the disk what was recorded, if it is idle: whatever comes meanwhile shares the next sync.
-    fn write(&mut self) -> Result<(), CoreError> {
-        if self.writing.is_some() {
+    /// Writes what was recorded, if the disk is idle: whatever comes meanwhile shares the next sync. Outcomes alone wait a
+    /// little for something urgent.
+    ///
+    /// A small transaction with nothing else to do is written here, for to wake the disk's thread and to be woken by it
+    /// takes as long as the sync.
+    fn write(&mut self, nothing_else: bool) -> Result<(), CoreError> {
+        if self.disk.is_none() || !self.participant.has_uncut() {
+            self.write_by = None; // The disk's word wakes this loop.
             return Ok(());
         }
-        if let Some(seq) = self.participant.cut() {
-            let set = self.participant.books_mut().take_changes();
-            assert_eq!(set.seq(), seq, "core and ledger count the same commits");
-            self.sets.send(set).map_err(|_| CoreError::DiskGone)?;
-            self.writing = Some(seq);
-            self.cut = seq;
+        let by = *self.write_by.get_or_insert_with(|| Instant::now() + OUTCOME_WAIT);
+        if !self.urgent && Instant::now() < by {
+            return Ok(());
+        }
+        (self.urgent, self.write_by) = (false, None);
+        let (Some(seq), Some(mut disk)) = (self.participant.cut(), self.disk.take()) else { return Ok(()) };
+        let set = self.participant.books_mut().take_changes();
+        assert_eq!(set.seq(), seq, "core and ledger count the same commits");
+        self.writing = Some(seq);
+        self.cut = seq;
+        self.rest_at = Some(Instant::now() + REST_AFTER);
+        if nothing_else && set.len() <= OWN_WRITE_MAX {
+            let commit = disk.commit(set)?;
+            self.disk = Some(disk);
+            self.handle_durable(commit);
+            return Ok(());
+        }
+        self.jobs.send(Job::Write(disk, Box::new(set))).map_err(|_| CoreError::DiskGone)
+    }
+
+    /// After some time without a write the log is copied into the file.
+    fn rest(&mut self) -> Result<(), CoreError> {
+        if self.rest_at.is_some_and(|at| at <= Instant::now())
+            && let Some(disk) = self.disk.take()
+        {
+            self.rest_at = None;
+            self.jobs.send(Job::Checkpoint(disk)).map_err(|_| CoreError::DiskGone)?;
         }
         Ok(())
     }

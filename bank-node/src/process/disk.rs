@@ -1,51 +1,61 @@
-//! The thread that writes.
+//! The thread that writes what is worth a thread.
 
+use std::fs::File;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
+use hundi_ledger::sqlite::{Commit, CommitError};
 
 use super::core::Event;
 use crate::sqlite_books::{BankDisk, WriteSet};
 
-/// After so long without work the write-ahead log is copied into the file.
-const IDLE: Duration = Duration::from_millis(500);
+/// The only writer of the bank's file.
+#[derive(Debug)]
+pub(super) struct Writer {
+    disk: BankDisk,
+    /// Keeps other processes off as long as something may be written.
+    _held: File,
+}
 
-/// Starts the disk thread: it commits each set and tells the core. It ends after a failure, for nobody knows then what
-/// is on disk, or when the core is gone. `held` keeps other processes off as long as something may be written.
-pub(super) fn spawn(
-    (mut disk, held): (BankDisk, std::fs::File),
-    sets: Receiver<WriteSet>,
-    events: Sender<Event>,
-) -> std::io::Result<JoinHandle<()>> {
+impl Writer {
+    pub(super) fn new(disk: BankDisk, held: File) -> Box<Self> {
+        Box::new(Self { disk, _held: held })
+    }
+
+    pub(super) fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
+        self.disk.commit(set)
+    }
+
+    /// Copies the write-ahead log into the file.
+    pub(super) fn checkpoint(&mut self) -> Result<(), CommitError> {
+        self.disk.ledger().checkpoint()
+    }
+}
+
+/// What the thread is to do. The writer comes back with [`Event::Disk`].
+#[derive(Debug)]
+pub(super) enum Job {
+    Write(Box<Writer>, Box<WriteSet>),
+    Checkpoint(Box<Writer>),
+}
+
+/// Starts the disk thread. It ends after a failure, for nobody knows then what is on disk, or when the core is gone.
+pub(super) fn spawn(jobs: Receiver<Job>, events: Sender<Event>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
         let _last_word = LastWord(events.clone());
-        let _held = held;
-        let mut log_is_copied = false;
-        loop {
-            let result = match sets.recv_timeout(IDLE) {
-                Ok(set) => {
-                    log_is_copied = false;
-                    disk.commit(set).map(Some)
+        for job in jobs {
+            let (writer, result) = match job {
+                Job::Write(mut writer, set) => {
+                    let result = writer.commit(*set).map(Some);
+                    (writer, result)
                 }
-                Err(RecvTimeoutError::Timeout) if log_is_copied => continue,
-                Err(RecvTimeoutError::Timeout) => {
-                    log_is_copied = true;
-                    disk.ledger().checkpoint().map(|()| None)
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    // The core has stopped: now the one file holds everything, for whoever copies it. Where that fails
-                    // the log holds it, as after a crash.
-                    if let Err(error) = disk.ledger().checkpoint() {
-                        tracing::warn!("the log was not copied into the file: {error}");
-                    }
-                    return;
+                Job::Checkpoint(mut writer) => {
+                    let result = writer.checkpoint().map(|()| None);
+                    (writer, result)
                 }
             };
             let failed = result.is_err();
-            if let Some(result) = result.transpose()
-                && (events.send(Event::Durable(result)).is_err() || failed)
-            {
+            if events.send(Event::Disk(writer, result)).is_err() || failed {
                 return;
             }
         }

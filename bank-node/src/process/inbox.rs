@@ -19,6 +19,7 @@ impl Core {
         for frame in frames {
             let Inbound { peer, connection, messages } = frame;
             for message in messages {
+                self.urgent |= !matches!(message, Message::Outcome { .. });
                 match message {
                     Message::Prepare { order, votes } => {
                         let authority = authorities.next().flatten();

@@ -2,8 +2,8 @@
 //!
 //! Three threads. The **core** owns the participant and runs one loop over one closed `Event` enum; the **disk**
 //! writes one transaction at a time while the core works on the next; the **link** carries frames. The core hands the
-//! disk what it has whenever the disk is idle, so under load many votes share a sync and a signature, and alone a
-//! vote waits for nobody.
+//! disk what it has whenever the disk is idle, so under load many votes share a sync and a signature. Alone a vote waits for
+//! nobody, and the core writes it itself.
 
 mod accounts;
 mod core;
@@ -28,6 +28,7 @@ use crate::participant::{Participant, Policy};
 use crate::sqlite_books::{BankDisk, BooksError, History, SqliteBooks};
 pub use core::CoreError;
 use core::{Core, Event};
+use disk::Writer;
 
 /// Remembers beside `bank.db` that there is one.
 const MARKER_FILE: &str = "bank.db.exists";
@@ -202,20 +203,21 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let options =
         LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
     let link = Link::start(options)?;
-    let (sets, to_write) = crossbeam_channel::bounded(1);
-    let disk = disk::spawn((disk, held), to_write, events.clone()).map_err(StartError::Thread)?;
+    let (jobs, to_do) = crossbeam_channel::bounded(1);
+    let disk_thread = disk::spawn(to_do, events.clone()).map_err(StartError::Thread)?;
     let (questions, to_answer) = crossbeam_channel::bounded(history::QUESTIONS_MAX);
     let history = History::open(&path, Verifier::new(directory))
         .map_err(|error| StartError::Books { path: path.clone(), error })?;
     history::spawn(history, to_answer, events.clone()).map_err(StartError::Thread)?;
     info!(%address, in_doubt = books.in_doubt().count(), "bank {} is up", config.name);
     let participant = Participant::open(config.name, books, config.policy);
-    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, sets, questions);
+    let disk = (Writer::new(disk, held), jobs);
+    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, disk, questions);
     let core = std::thread::Builder::new()
         .name("core".into())
         .spawn(move || core.run(&inputs))
         .map_err(StartError::Thread)?;
-    Ok(Running { stopper: Stopper(events), core, disk })
+    Ok(Running { stopper: Stopper(events), core, disk: disk_thread })
 }
 
 /// Keeps a second process off the bank's data for as long as the file lives. The lock is on the folder itself: a file made
