@@ -23,7 +23,7 @@ pub(crate) use server::{Installed, find};
 use work::{Run, Worker, check, prepare};
 
 /// The numbers of workers that are tried.
-const WORKERS: [u32; 6] = [1, 4, 8, 16, 32, 64];
+const WORKERS: [u32; 7] = [1, 4, 8, 16, 32, 64, 128];
 /// How long each number is tried at most.
 const TRY_SECONDS: u64 = 5;
 
