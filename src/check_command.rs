@@ -273,6 +273,11 @@ fn replay(file: &Path) -> Result<(), Failure> {
     let Some(property) = Prop::ALL.iter().find(|prop| prop.name() == story.property) else {
         return Err(Failure::input(format_args!("{path}: no property {:?}", story.property)));
     };
+    let orders = config()?.orders.len();
+    if u32::from(story.orders) >> orders != 0 {
+        let (given, name) = (story.orders, &story.config);
+        return Err(Failure::input(format_args!("{path}: orders {given}: {name} has only {orders} of them")));
+    }
     let mut failed = Vec::new();
     if let Some(name) = &story.mutant {
         let mutant = mutants::by_name(name);
@@ -287,6 +292,12 @@ fn replay(file: &Path) -> Result<(), Failure> {
         }
     }
     let walked = walk(&story, &HundiModel::new(config()?, Bug::default()))?;
+    if walked.walk.taken.is_empty() && !story.steps.is_empty() {
+        let name = &story.config;
+        return Err(Failure::input(format_args!(
+            "{path}: no step of it is possible in {name}, so it shows nothing"
+        )));
+    }
     say_walked("as the code is", &story, &walked);
     failed.extend(walked.walk.broken.map(|(property, _)| property.name().to_owned()));
     failed.extend(walked.difference.map(|(step, what)| format!("SQLite differs after {step} steps: {what}")));

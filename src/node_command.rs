@@ -132,6 +132,9 @@ fn log_to_stderr() {
         .init();
 }
 
+/// SIGXFSZ, "file size limit exceeded", by its number: on Linux and macOS it is this one on all common processors.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// The signals that end a node, listened to from before it starts: none may fall into a gap and kill it.
 struct StopSignals {
     runtime: Runtime,
@@ -146,6 +149,9 @@ impl StopSignals {
         let entered = runtime.enter();
         let terminate = signal(SignalKind::terminate()).or_fail(cannot)?;
         let interrupt = signal(SignalKind::interrupt()).or_fail(cannot)?;
+        // Once this is listened to, a file beyond the process's limit is a failed write like a full disk, which the node
+        // reports, and no longer a silent end. The handler stays when the value goes.
+        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE)).or_fail(cannot)?;
         drop(entered);
         Ok(Self { runtime, terminate, interrupt })
     }

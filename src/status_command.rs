@@ -74,7 +74,7 @@ async fn ask_all(
     network: &Arc<Network>,
 ) -> Result<(Report, String), Failure> {
     let mut verifier = Verifier::new(network.directory());
-    let (mut silent, mut votes) = (Vec::new(), Vec::new());
+    let (mut silent, mut votes, mut under_way) = (Vec::new(), Vec::new(), false);
     for role in [Role::Coordinator, Role::Bank] {
         for name in network.names(role) {
             let peer = Peer { role, name: name.clone() };
@@ -89,6 +89,7 @@ async fn ask_all(
                     }
                 }
                 Some(PaymentStatus::InFlight { votes: some }) => {
+                    under_way = true;
                     let verified = some.into_iter().filter_map(|vote| verifier.verify(vote).ok());
                     votes.extend(verified.map(|vote| {
                         let vote = vote.statement();
@@ -101,10 +102,10 @@ async fn ask_all(
     }
     votes.sort();
     votes.dedup();
-    let (status, text) = if votes.is_empty() {
-        ("unknown", "unknown: no node that answered has heard of it".to_owned())
-    } else {
-        ("in_flight", format!("in flight; voted so far: {}", votes.join(", ")))
+    let (status, text) = match (under_way, votes.is_empty()) {
+        (false, _) => ("unknown", "unknown: no node that answered has heard of it".to_owned()),
+        (true, true) => ("in_flight", "in flight; no bank's vote has been heard yet".to_owned()),
+        (true, false) => ("in_flight", format!("in flight; voted so far: {}", votes.join(", "))),
     };
     let text =
         if silent.is_empty() { text } else { format!("{text} (no answer from {})", silent.join(", ")) };

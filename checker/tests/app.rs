@@ -116,6 +116,28 @@ fn a_crash_between_two_transactions_is_found() {
 }
 
 #[test]
+fn a_recovery_that_does_harm_is_found_though_nothing_was_under_way() {
+    // One transaction and an answer; a start after a crash takes it for unfinished business.
+    let steps = |steps: &mut Steps<'_, '_>| {
+        steps.tx.create_transfers(&[Transfer::new(7, 1, 2, 10, 356, 1).pending(0)]);
+        Next::Done
+    };
+    let recover = |tx: &mut Tx<'_, Toy>| {
+        tx.create_transfers(&[Transfer::void(8, 7)]);
+        Next::Done
+    };
+    let invariant = || {
+        vec![Invariant::at_rest("who was told «done» has the hold", |_, view| {
+            view.answer(0) != Some(true) || view.holds(2).1 == Amount(10)
+        })]
+    };
+    let toy = Toy { steps, invariant, repeats: 0, ..TOY };
+    prove(toy).assert_proved();
+    let found = prove(Toy { recover, ..toy });
+    assert_eq!(events(&found), ["0 is asked", "the app crashes", "the app recovers"]);
+}
+
+#[test]
 fn a_lost_answer_is_found() {
     let steps = |steps: &mut Steps<'_, '_>| {
         let id = steps.tx.new_id();

@@ -87,7 +87,14 @@ impl OrdersFile {
         source: impl Read,
     ) -> Result<Self, Failure> {
         let mut reading = Reading::new(path, network);
-        let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
+        // Lines end with \n here, the last one too, so that each record's line is known: by itself the reader counts the \n of
+        // a \r\n, and blank lines, to the record after them.
+        let source = source.chain(&b"\n"[..]);
+        let mut csv = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(source);
         let mut record = ByteRecord::new();
         let mut columns = None;
         loop {
@@ -98,7 +105,11 @@ impl OrdersFile {
                     return Err(Failure::outside(format_args!("cannot read {}: {error}", path.display())));
                 }
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            if is_blank(&mut record) {
+                continue;
+            }
+            let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            let line = csv.position().line().saturating_sub(1 + within);
             match &columns {
                 None => match reading.header(&record) {
                     Some(found) => columns = Some(found),
@@ -117,6 +128,16 @@ impl OrdersFile {
         }
         reading.finish()
     }
+}
+
+/// Takes the \r of a \r\n off a line, and says whether nothing is left.
+fn is_blank(record: &mut ByteRecord) -> bool {
+    let last = record.len().saturating_sub(1);
+    if let Some(rest) = record.get(last).and_then(|field| field.strip_suffix(b"\r")).map(<[u8]>::to_vec) {
+        record.truncate(last);
+        record.push_field(&rest);
+    }
+    record.len() == 1 && record.as_slice().is_empty()
 }
 
 /// Where each of [`COLUMNS`] stands in a line.

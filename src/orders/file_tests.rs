@@ -38,6 +38,18 @@ fn columns_may_stand_in_any_order_and_lines_end_as_on_windows() {
 }
 
 #[test]
+fn lines_are_counted_as_an_editor_counts_them() {
+    let bad = |line: u32| format!("line {line}, column amount: \"-5\": expected digits such as 12.50");
+    let rows = "1,x,a,y,b,1.00,CZK,\"two\nlines\"\n\n\n2,x,a,y,b,-5,CZK,rent\n3,x,a,y,b,-5,CZK,rent";
+    let note = "line 2, column purpose: \"two\\nlines\": at most 280 bytes, and no control characters";
+    check(rows, &[note, &bad(6), &bad(7)]);
+    check(&format!("{rows}\n"), &[note, &bad(6), &bad(7)]);
+    let windows = format!("{HEADER}{rows}").replace('\n', "\r\n");
+    let text = read(windows.as_bytes()).map(|file| file.orders).expect_err("bad amounts");
+    assert!(text.contains(&bad(6)) && text.contains(&bad(7)), "{text}");
+}
+
+#[test]
 fn a_line_repeated_in_full_is_one_order() {
     let line = "1,x,a,y,b,1.00,CZK,rent\n";
     assert_eq!(read(format!("{HEADER}{line}{line}").as_bytes()).unwrap().orders.len(), 1);

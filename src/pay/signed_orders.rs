@@ -31,7 +31,7 @@ impl SignedOrders {
             }
         };
         // A last line that was cut short by a crash was never sent: nothing is sent before all is on disk.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
         let mut known = HashMap::new();
         for (n, line) in whole.lines().enumerate() {
             let order = Order::parse(line.as_bytes()).map_err(|error| {
@@ -39,8 +39,9 @@ impl SignedOrders {
             })?;
             known.insert((order.payer().clone(), order.id()), order);
         }
-        if whole.len() + 1 < text.len() {
-            std::fs::write(&path, format!("{whole}\n"))
+        if whole.len() < text.len() {
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            file.and_then(|file| file.set_len(whole.len() as u64).and_then(|()| file.sync_all()))
                 .or_fail(|| format!("cannot write {}", path.display()))?;
         }
         Ok(Self { path, known, new: Vec::new() })
@@ -86,5 +87,44 @@ impl SignedOrders {
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(&self.path).or_fail(cannot)?;
         file.write_all(&text).and_then(|()| file.sync_all()).or_fail(cannot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hundi_protocol::{AccountRef, Credit, CustomerKey, Minor, UnixMillis};
+
+    use super::*;
+
+    fn order() -> Arc<Order> {
+        let name = |text: &str| text.parse::<AccountRef>().unwrap();
+        let fields = OrderFields {
+            id: OrderId::generate(),
+            payer: name("ann@alpha"),
+            credits: vec![Credit { payee: name("bob@beta"), amount: Minor(1) }],
+            currency: "INR".parse().unwrap(),
+            expires_at: UnixMillis(1),
+            note: String::new(),
+        };
+        Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap()
+    }
+
+    #[test]
+    fn what_a_crash_cut_short_is_taken_off_wherever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let orders = folder.path().join("orders.csv");
+        let signed = folder.path().join("orders.csv.signed");
+        std::fs::write(&signed, "eyJhbGci").unwrap();
+        for place in 0..2 {
+            let mut beside = SignedOrders::beside(&orders).unwrap();
+            assert_eq!(beside.known.len(), place);
+            beside.add(&order());
+            beside.save().unwrap();
+            let mut torn = std::fs::read(&signed).unwrap();
+            torn.extend_from_slice(b"eyJhbGci");
+            std::fs::write(&signed, torn).unwrap();
+        }
+        assert_eq!(SignedOrders::beside(&orders).unwrap().known.len(), 2);
+        assert!(std::fs::read(&signed).unwrap().ends_with(b"\n"));
     }
 }

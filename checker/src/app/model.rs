@@ -198,8 +198,8 @@ impl<A: App> Model for AppModel<A> {
         if state.recovering.is_some() {
             actions.push(Action::Recover);
         }
-        if state.crashes > 0 && !state.is_at_rest() {
-            actions.push(Action::Crash); // One at rest forgets nothing.
+        if state.crashes > 0 {
+            actions.push(Action::Crash); // At rest too: nothing is forgotten, but the app recovers.
         }
         if usize::from(state.moment) < self.clock.len() {
             actions.push(Action::Clock);

@@ -178,7 +178,11 @@ pub(crate) fn votes_text(votes: &[Verified<Vote>]) -> String {
 
 fn certificate_text(certificate: &Certificate, scenario: &Scenario) -> String {
     let payment = scenario.order_name(&certificate.payment());
-    format!("{payment} is a {}, by {}", certificate.outcome(), votes_text(certificate.votes()))
+    let outcome = match certificate.outcome() {
+        Outcome::Commit => "a commit",
+        Outcome::Abort => "an abort",
+    };
+    format!("{payment} is {outcome}, by {}", votes_text(certificate.votes()))
 }
 
 /// A chore in a few words.

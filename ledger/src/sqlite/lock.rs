@@ -54,7 +54,9 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     // Zero while the log holds all that was ever written.
     let application = head.get(68..72).map_or([0; 4], |id| [id[0], id[1], id[2], id[3]]);
     match i32::from_be_bytes(application) {
-        0 | APPLICATION_ID => Ok(()),
+        APPLICATION_ID => Ok(()),
+        // A ledger has been in WAL mode, which the two bytes say, since its first page was written.
+        0 if head.is_empty() || head.get(18..20) == Some(&[2, 2]) => Ok(()),
         _ => Err(OpenError::NotALedger),
     }
 }

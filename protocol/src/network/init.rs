@@ -80,40 +80,46 @@ pub enum InitError {
 /// `<role>-<name>` for each node with its certificate and keys. Overwrites nothing.
 ///
 /// # Errors
-/// [`InitError`]. What was written until then stays.
+/// [`InitError`]. A plan that cannot be is refused before anything is written; after a failure of the file system, what was
+/// written until then stays.
 pub fn init(dir: &Path, plan: &Plan) -> Result<Network, InitError> {
     let network_file = dir.join(NETWORK_FILE);
-    if network_file.exists() {
-        return Err(InitError::Exists(network_file));
+    if let Some(there) = [&network_file, &dir.join(AUTHORITY_KEY_FILE)].into_iter().find(|file| file.exists())
+    {
+        return Err(InitError::Exists(there.clone()));
     }
     let members = members(plan)?;
     let seeds = Seeds(plan.seed);
-    std::fs::create_dir_all(dir).map_err(|source| InitError::Io { path: dir.to_owned(), source })?;
     let validity = Validity { from: plan.now - CLOCK_MARGIN, length: plan.valid_for + CLOCK_MARGIN };
     let (authority, own) = Authority::create(&plan.network, &seeds.next("authority")?, validity)?;
-    write_secret(&dir.join(AUTHORITY_KEY_FILE), own.key_pem.as_bytes())?;
-    let mut nodes = BTreeMap::new();
+    let (mut nodes, mut folders) = (BTreeMap::new(), Vec::new());
     for (peer, address) in members {
-        let folder = dir.join(Identity::folder(&peer));
-        std::fs::create_dir_all(&folder).map_err(|source| InitError::Io { path: folder.clone(), source })?;
         let issued = authority.issue(&peer, &seeds.next(&format!("tls {peer}"))?, validity)?;
-        write_public(&folder.join(CERTIFICATE_FILE), &issued.certificate_pem)?;
-        write_secret(&folder.join(TLS_KEY_FILE), issued.key_pem.as_bytes())?;
         let key = match peer.role {
-            Role::Bank => {
-                let key = BankKey::from_seed(&seeds.next(&format!("sign {peer}"))?);
-                write_seed(&folder.join(SIGNING_KEY_FILE), &key.seed())?;
-                Some(key.public())
-            }
+            Role::Bank => Some(BankKey::from_seed(&seeds.next(&format!("sign {peer}"))?)),
             _ => None,
         };
-        nodes.insert(peer, Node { address, key, certificate: Some(Digest::of(&issued.certificate_der)) });
+        let certificate = Some(Digest::of(&issued.certificate_der));
+        let folder = dir.join(Identity::folder(&peer));
+        nodes.insert(peer, Node { address, key: key.as_ref().map(BankKey::public), certificate });
+        folders.push((folder, issued, key));
     }
     let network =
         Network::from_parts(plan.network.clone(), own.certificate_pem, nodes).map_err(InitError::BadPlan)?;
     // Reading back what will be written: an address that the loader refuses is refused now.
     let text = network.to_toml();
     Network::from_toml(&text).map_err(InitError::BadPlan)?;
+
+    make_folder(dir)?;
+    write_secret(&dir.join(AUTHORITY_KEY_FILE), own.key_pem.as_bytes())?;
+    for (folder, issued, key) in folders {
+        make_folder(&folder)?;
+        write_public(&folder.join(CERTIFICATE_FILE), &issued.certificate_pem)?;
+        write_secret(&folder.join(TLS_KEY_FILE), issued.key_pem.as_bytes())?;
+        if let Some(key) = key {
+            write_seed(&folder.join(SIGNING_KEY_FILE), &key.seed())?;
+        }
+    }
     write_public(&network_file, &text)?;
     Ok(network)
 }
@@ -148,6 +154,10 @@ impl Seeds {
         getrandom::fill(&mut seed)?;
         Ok(seed)
     }
+}
+
+fn make_folder(path: &Path) -> Result<(), InitError> {
+    std::fs::create_dir_all(path).map_err(|source| InitError::Io { path: path.to_owned(), source })
 }
 
 fn write_public(path: &Path, text: &str) -> Result<(), InitError> {

@@ -115,7 +115,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verified, VerifyError> {
 fn check_structure(connection: &Connection) -> Result<(), VerifyError> {
     let mut statement = connection.prepare("PRAGMA integrity_check(1)")?;
     let found: String = statement.query_row([], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(VerifyError::Structure(found)) }
+    if found == "ok" { Ok(()) } else { Err(VerifyError::Structure(found.replace('\n', ", "))) }
 }
 
 /// The walk over all commits, with its place in each table.
