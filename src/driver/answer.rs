@@ -45,6 +45,8 @@ pub(crate) struct Results {
     pub(crate) elapsed: Duration,
     /// Submissions beyond the first of each order: repeats, races, and restarts of coordinators.
     pub(crate) repeats: u64,
+    /// Why no coordinator was reached, if none was the whole time: then nothing was sent.
+    pub(crate) unreached: Option<String>,
 }
 
 impl Results {

@@ -17,6 +17,8 @@ pub(super) enum LaneEvent {
     Up(usize, ClientSender),
     /// The connection is over.
     Down(usize),
+    /// The coordinator could not be reached, and why.
+    Unreached(usize, String),
     /// What the coordinator said.
     Messages(Vec<Message>),
 }
@@ -40,19 +42,24 @@ impl Lane {
     ) -> Self {
         let task = tokio::spawn(async move {
             loop {
-                if let Ok(mut client) =
-                    Client::connect(&identity, Arc::clone(&network), &peer, Limits::default()).await
-                {
-                    if events.send(LaneEvent::Up(n, client.sender())).await.is_err() {
-                        return;
-                    }
-                    while let Ok(messages) = client.receive().await {
-                        if events.send(LaneEvent::Messages(messages)).await.is_err() {
+                match Client::connect(&identity, Arc::clone(&network), &peer, Limits::default()).await {
+                    Ok(mut client) => {
+                        if events.send(LaneEvent::Up(n, client.sender())).await.is_err() {
+                            return;
+                        }
+                        while let Ok(messages) = client.receive().await {
+                            if events.send(LaneEvent::Messages(messages)).await.is_err() {
+                                return;
+                            }
+                        }
+                        if events.send(LaneEvent::Down(n)).await.is_err() {
                             return;
                         }
                     }
-                    if events.send(LaneEvent::Down(n)).await.is_err() {
-                        return;
+                    Err(error) => {
+                        if events.send(LaneEvent::Unreached(n, error.to_string())).await.is_err() {
+                            return;
+                        }
                     }
                 }
                 tokio::time::sleep(CALL_EVERY).await;

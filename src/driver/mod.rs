@@ -70,10 +70,13 @@ pub(crate) async fn run(
     let mut window = Window::new(orders, lanes.len(), options, network.directory(), Instant::now());
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut reached, mut unreached) = (false, None);
     while !window.is_done() {
         tokio::select! {
             Some(event) = inbox.recv() => match event {
+                LaneEvent::Unreached(n, why) => unreached = Some(format!("{}: {why}", coordinators[n])),
                 LaneEvent::Up(n, sender) => {
+                    reached = true;
                     lanes[n].sender = Some(sender);
                     window.lane_up(n);
                 }
@@ -101,5 +104,6 @@ pub(crate) async fn run(
         }
         on_progress(window.answered())?;
     }
-    Ok(window.into_results())
+    let unreached = if reached { None } else { unreached };
+    Ok(Results { unreached, ..window.into_results() })
 }

@@ -231,7 +231,7 @@ impl<'a> Window<'a> {
             _ => Duration::ZERO,
         };
         let answers = self.answers.into_iter().map(|answer| answer.unwrap_or(Answer::Unknown)).collect();
-        Results { answers, elapsed, repeats: self.repeats }
+        Results { answers, elapsed, repeats: self.repeats, unreached: None }
     }
 }
 

@@ -114,8 +114,8 @@ fn pay_one(args: &PayArgs) -> Result<(), Failure> {
         require_bank(&network, &account.bank)?;
     }
     let order = order(args)?;
-    let answer =
-        submit(args, &network, std::slice::from_ref(&order))?.answers.pop().unwrap_or(Answer::Unknown);
+    let mut results = submit(args, &network, std::slice::from_ref(&order))?;
+    let answer = results.answers.pop().unwrap_or(Answer::Unknown);
     let (status, proven) = match &answer {
         Answer::Proven(certificate, _) => {
             keep_certificate(args.certificate.as_deref(), certificate)?;
@@ -143,6 +143,13 @@ fn pay_one(args: &PayArgs) -> Result<(), Failure> {
         }
         Answer::NotAccepted(why) => {
             failed(format!("no coordinator takes the order on: {why:?}; nothing was started"))
+        }
+        Answer::Unknown if results.unreached.is_some() => {
+            let why = results.unreached.unwrap_or_default();
+            failed(format!(
+                "no coordinator could be reached within {} s, and nothing was sent: {why}",
+                args.wait
+            ))
         }
         Answer::Unknown => failed(format!(
             "no answer within {wait} s: payment {payment} may be paid or not; ask with `hundi status {payment}`, or \
@@ -173,6 +180,11 @@ fn submit(args: &PayArgs, network: &Arc<Network>, orders: &[Arc<Order>]) -> Resu
     };
     let results = block_on(driver::run(&identity, network, &coordinators, orders, options, on_progress));
     bar.finish_and_clear();
+    if let Ok(driver::Results { unreached: Some(why), .. }) = &results
+        && orders.len() > 1
+    {
+        console::note(format_args!("no coordinator could be reached, and nothing was sent: {why}"));
+    }
     results
 }
 
