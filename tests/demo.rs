@@ -47,6 +47,7 @@ fn check_counts(report: &Value) {
     }
     let refused: u64 = planned.map(reason).iter().sum();
     assert_eq!((count("payments"), count("unknown")), (3000, 0), "{report}");
+    assert!(count("committed") >= 1500, "most are paid on any machine: {report}");
     assert_eq!(
         (count("committed") + refused + given_up, count("aborted")),
         (3000, refused + given_up),
@@ -228,9 +229,9 @@ fn a_demo_that_is_broken_off_at_any_moment_leaves_no_folder() {
 fn a_node_that_ends_by_itself_ends_the_demo_with_its_last_words() {
     let dir = tempfile::tempdir().unwrap();
     let net = dir.path().join("net");
-    // A limit on the size of files: writes fail as on a full disk.
+    // A limit on the size of files: a write beyond it fails as on a full disk, and does not end the node without a word.
     let mut demo = std::process::Command::new("bash");
-    demo.arg("-c").arg("trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"").arg(env!("CARGO_BIN_EXE_hundi"));
+    demo.arg("-c").arg("ulimit -f 4096; exec \"$0\" \"$@\"").arg(env!("CARGO_BIN_EXE_hundi"));
     demo.args(["demo", "--payments", "200000", "--chaos", "none", "--dir"]).arg(&net);
     let mut demo =
         demo.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();

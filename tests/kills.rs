@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::{TestNetwork, hundi, rupees, stderr, wait_until};
+use common::{TestNetwork, hundi, run, rupees, stderr, wait_until};
 use serde_json::Value;
 
 const BANKS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -135,11 +135,21 @@ fn a_bank_that_stays_away_holds_up_nobody_else_and_no_payer() {
     network.open("bela@beta", "0");
     network.open("chand@gamma", "0");
     network.kill("bank-beta");
-    let waiting = network.pay("asha@alpha", "bela@beta", "40.00").stdout(Stdio::piped()).spawn().unwrap();
+    let mut waiting = network.pay("asha@alpha", "bela@beta", "40.00");
+    let order = network.dir.path().join("order");
+    let waiting = waiting.arg("--order").arg(&order).stdout(Stdio::piped()).spawn().unwrap();
     // Payer last: the payee's bank is silent, so the payer's money is not even on hold, and pays somebody else.
     let other = network.pay("asha@alpha", "chand@gamma", "70.00").output().unwrap();
     assert!(other.status.success(), "{}", stderr(&other));
     assert_eq!(network.held(&["alpha"]), 0);
+    // Nobody has voted on it, and the coordinator carries it all the same.
+    wait_until("the payment is in flight", || {
+        let Ok(order) = std::fs::read(&order) else { return false };
+        let payment = hundi_protocol::Digest::of(order.trim_ascii()).to_string();
+        let output = run(&["status", &payment, "--network", &network.file(), "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["status"] == "in_flight" && report["votes"] == Value::Array(vec![])
+    });
     network.start("bank-beta");
     let output = waiting.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

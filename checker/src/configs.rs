@@ -34,8 +34,8 @@ const BOTH_ENDS: &[Witness] = &[Witness::Commit, Witness::Abort, Witness::ToldCo
 /// Every configuration of both sets.
 #[must_use]
 pub fn all() -> Vec<(Set, Scenario)> {
-    let ci = [one_payment(), several(), rules(), refusals()].into_iter().flatten();
-    let full = large().into_iter().map(|scenario| (Set::Full, scenario));
+    let ci = [one_payment(), several(), rules(), counter(), liars(), refusals()].into_iter().flatten();
+    let full = [large(), patient()].into_iter().flatten().map(|scenario| (Set::Full, scenario));
     ci.map(|scenario| (Set::Ci, scenario)).chain(full).collect()
 }
 
@@ -136,22 +136,10 @@ fn several() -> Vec<Scenario> {
     ]
 }
 
-/// Rules that need something of their own.
+/// What operators and clocks do beside payments.
 fn rules() -> Vec<Scenario> {
     use Witness as W;
     let ann = "ann@alpha".parse().expect("a name");
-    let deposit = |name: &str, id: u128, amount: u128| {
-        let name = AccountName::new(name).expect("a name");
-        Chore::Account(AccountRequest::Deposit {
-            id: hundi_ledger::TransferId(id),
-            name,
-            amount: Minor(amount),
-        })
-    };
-    let open = |name: &str| {
-        let name = AccountName::new(name).expect("a name");
-        Chore::Account(AccountRequest::Open { name, currency: "INR".parse().expect("a currency"), key: None })
-    };
     vec![
         two_banks("same-id", "R1: two different orders with one id")
             .coordinator("c1", LAST)
@@ -185,6 +173,25 @@ fn rules() -> Vec<Scenario> {
             W::ClosingRefused,
             W::Refusal(Reason::AccountClosed),
         ]),
+    ]
+}
+
+/// Money that comes over the counter, and accounts that come and go.
+fn counter() -> Vec<Scenario> {
+    use Witness as W;
+    let deposit = |name: &str, id: u128, amount: u128| {
+        let name = AccountName::new(name).expect("a name");
+        Chore::Account(AccountRequest::Deposit {
+            id: hundi_ledger::TransferId(id),
+            name,
+            amount: Minor(amount),
+        })
+    };
+    let open = |name: &str| {
+        let name = AccountName::new(name).expect("a name");
+        Chore::Account(AccountRequest::Open { name, currency: "INR".parse().expect("a currency"), key: None })
+    };
+    vec![
         two_banks("deposits", "money is paid in, again, and in vain, while it pays")
             .any_coordinators()
             .order("ann@alpha", &[("bob@beta", 110)])
@@ -203,6 +210,13 @@ fn rules() -> Vec<Scenario> {
             .closes(1, "nobody")
             .crashes(Crashes::Any)
             .shows(&[W::Closed]),
+    ]
+}
+
+/// Banks that lie, and coordinators that mix things up.
+fn liars() -> Vec<Scenario> {
+    use Witness as W;
+    vec![
         two_banks("liar", "R12: the payee's bank votes both ways; any crash")
             .who_lies()
             .any_coordinators()
@@ -318,6 +332,13 @@ fn large() -> Vec<Scenario> {
             .order("ann@alpha", &[("bob@beta", 70)])
             .shows(BOTH_ENDS)
             .shows(&[W::Refusal(Reason::InsufficientFunds)]),
+    ]
+}
+
+/// Those too large for every resend: each message is sent once, and may still come late, again, or never.
+fn patient() -> Vec<Scenario> {
+    use Witness as W;
+    vec![
         two_banks(
             "three",
             "three payments from one account with money for two of them, payer last; they expire; no wait ends",

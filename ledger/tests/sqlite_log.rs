@@ -237,12 +237,16 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
     let connection = rusqlite::Connection::open(&other).unwrap();
     connection.execute_batch("PRAGMA application_id = 7; CREATE TABLE t(x)").unwrap();
     drop(connection);
+    let plain = folder.path().join("plain.db");
+    rusqlite::Connection::open(&plain).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+    let bytes = std::fs::read(&plain).unwrap();
     let inner = folder.path().join("folder");
     std::fs::create_dir(&inner).unwrap();
     let device = PathBuf::from("/dev/null");
     for (path, why) in [
         (&text, "not an SQLite file"),
         (&other, "not a ledger"),
+        (&plain, "not a ledger"),
         (&inner, "cannot open"),
         (&device, "no regular file"),
     ] {
@@ -253,5 +257,6 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
     let mut left: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["folder", "notes.txt", "other.db"]);
+    assert_eq!(left, ["folder", "notes.txt", "other.db", "plain.db"]);
+    assert_eq!(std::fs::read(&plain).unwrap(), bytes, "it is still no file with a log");
 }
