@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// What was asked for did not hold: an audit found something, a payment was refused, an outcome is unknown.
     No = 1,
+    /// The command line is wrong, in a way that only the command itself can tell. (What its grammar can tell exits so too.)
+    Usage = 2,
     /// An input file is refused: orders, `network.toml`, a certificate.
     Input = 3,
     /// The outside failed: a disk, a port, a node that does not answer.
@@ -37,6 +39,11 @@ impl Failure {
     /// A failure with its text.
     pub(crate) fn new(exit: Exit, text: impl fmt::Display) -> Self {
         Self { exit, text: text.to_string() }
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(text: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, text)
     }
 
     /// An input file is refused.

@@ -11,12 +11,19 @@ use stateright::{Expectation, Model, Path, Property};
 
 use crate::world::{Action, Bug, HundiModel, Input, Scenario, World, by_bit};
 
-/// Serves the Explorer until the process ends.
+/// Serves the Explorer until the process ends. `ready` is called with the address once it is known to be free; port 0
+/// has become a free port there.
 ///
 /// # Errors
 /// If the address is taken or not this machine's.
-pub fn serve(scenario: Scenario, bug: Bug, address: SocketAddr) -> io::Result<()> {
-    drop(TcpListener::bind(address)?); // stateright panics on an address that is taken.
+pub fn serve(
+    scenario: Scenario,
+    bug: Bug,
+    address: SocketAddr,
+    ready: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
+    let address = TcpListener::bind(address)?.local_addr()?; // stateright panics on an address that is taken.
+    ready(address);
     let model = Network(Arc::new(HundiModel::new(scenario, bug)));
     model.checker().serve(address);
     Ok(())

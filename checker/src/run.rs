@@ -69,18 +69,28 @@ impl Report {
 /// With several threads the first violation need not be a shortest one: it is then looked for once more with one.
 /// `progress` is called a few times a second.
 pub fn explore(scenario: Scenario, limits: Limits, progress: &mut dyn FnMut(Progress)) -> Report {
-    let arena = Arc::new(Arena::new(scenario, Bug::default()));
-    let report = search(&arena, None, limits, progress);
-    match report.story {
-        Some(_) if limits.threads > 1 => search(&arena, None, Limits { threads: 1, ..limits }, progress),
-        _ => report,
-    }
+    shortest(&Arc::new(Arena::new(scenario, Bug::default())), None, limits, progress)
 }
 
-/// Looks for the shortest way on which a deliberate bug does the harm that it is known for.
-pub fn hunt(mutant: &Mutant, progress: &mut dyn FnMut(Progress)) -> Report {
+/// Looks for the shortest way on which a deliberate bug does the harm that it is known for; with several threads as
+/// [`explore`] does.
+pub fn hunt(mutant: &Mutant, limits: Limits, progress: &mut dyn FnMut(Progress)) -> Report {
     let arena = Arc::new(Arena::new(mutant.scenario(), mutant.bug));
-    search(&arena, Some((mutant.name, mutant.harm)), Limits::default(), progress)
+    shortest(&arena, Some((mutant.name, mutant.harm)), limits, progress)
+}
+
+/// Searches, and where several threads found a violation once more with one.
+fn shortest(
+    arena: &Arc<Arena>,
+    mutant: Option<(&str, Prop)>,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
+    let report = search(arena, mutant, limits, progress);
+    match report.story {
+        Some(_) if limits.threads > 1 => search(arena, mutant, Limits { threads: 1, ..limits }, progress),
+        _ => report,
+    }
 }
 
 fn search(

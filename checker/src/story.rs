@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::world::{Action, HundiModel, Prop, World};
+use crate::world::{Action, Ending, HundiModel, Prop, World};
 
 /// The way from the beginning to a state in which a property does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,14 @@ pub struct Story {
     pub orders: u8,
     /// The property that does not hold at the end.
     pub property: String,
+    /// What there is at the beginning: orders, money, who may do what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
     /// The steps.
     pub steps: Vec<Told>,
+    /// What should be so at the end, what is, and what it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
 }
 
 /// One step of a story.
@@ -46,19 +52,22 @@ impl Story {
         actions: &[Action],
     ) -> Story {
         let mut world = model.initial(orders);
-        let mut steps = Vec::new();
+        let (mut steps, mut before) = (Vec::new(), world);
         for action in actions {
             let next = model.after(&world, *action).expect("the search took this step");
             let then = model.step_text(&world, *action, &next);
             steps.push(Told { event: model.action_text(*action), then });
-            world = next;
+            (before, world) = (world, next);
         }
+        let broken = Prop::ALL.iter().find(|prop| prop.name() == property);
         Story {
             config: model.scenario().name.to_owned(),
             mutant: mutant.map(ToOwned::to_owned),
             orders,
             property: property.to_owned(),
+            given: model.beginning(orders),
             steps,
+            ending: broken.map(|prop| model.ending(&before, &world, orders, *prop)),
         }
     }
 
@@ -118,12 +127,23 @@ impl Walk {
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.given {
+            writeln!(f, "      {line}")?;
+        }
         for (place, told) in self.steps.iter().enumerate() {
             writeln!(f, "{:>4}. {}", place + 1, told.event)?;
             for line in &told.then {
                 writeln!(f, "        {line}")?;
             }
         }
-        write!(f, "      broken: {}", self.property)
+        write!(f, "  broken:   {}", self.property)?;
+        if let Some(Ending { expected, found, harm }) = &self.ending {
+            write!(f, "\n  expected: {expected}")?;
+            for (place, line) in found.iter().enumerate() {
+                write!(f, "\n  {:<9} {line}", if place == 0 { "found:" } else { "" })?;
+            }
+            write!(f, "\n  so:       {harm}")?;
+        }
+        Ok(())
     }
 }

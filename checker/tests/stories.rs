@@ -8,17 +8,18 @@ use std::path::Path;
 
 use hundi_checker::mutants::{self, Mutant};
 use hundi_checker::world::{Bug, HundiModel};
-use hundi_checker::{RealWalk, Story};
+use hundi_checker::{RealWalk, Story, Told};
 
-/// Bugs that cannot be carried out on a file, or not without a trace, and what the file says.
-const REFUSED_BY_THE_FILE: &[(&str, &str)] = &[
-    ("vote-afresh", "UNIQUE constraint failed: payments.order_id, payments.digest"),
-    ("drop-yes", "only the checker's flawed banks drop a YES"),
-    ("drop-without-floor", "a refusal of commit 2 is gone"),
+/// Bugs that cannot be carried out on a file, or not without a trace: what the file says, at once or at the next write
+/// of the bank that is named.
+const REFUSED_BY_THE_FILE: &[(&str, Option<&str>, &str)] = &[
+    ("vote-afresh", Some("beta"), "UNIQUE constraint failed: payments.order_id, payments.digest"),
+    ("drop-yes", None, "only the checker's flawed banks drop a YES"),
+    ("drop-without-floor", Some("beta"), "refusals: the list of commit 2 is gone"),
 ];
 
 /// Stories in which the bug leaves so much behind in the files that the audit sees it too.
-const SEEN_BY_THE_AUDIT: &[&str] = &["yes-without-entry", "drop-without-floor"];
+const SEEN_BY_THE_AUDIT: &[&str] = &["yes-without-entry", "send-before-sync"];
 
 fn story(mutant: &Mutant) -> Story {
     let file = format!("tests/stories/{}.json", mutant.name);
@@ -40,15 +41,30 @@ fn each_bug_does_its_harm_in_the_model_and_on_files() {
         let walked = walk(mutant, &model);
         let all = story(mutant).steps.len();
         assert_eq!(walked.walk.broken, Some((mutant.harm, all)), "{name}: the harm is done at the end");
-        let refused = REFUSED_BY_THE_FILE.iter().find(|(refused, _)| *refused == name);
+        let refused =
+            REFUSED_BY_THE_FILE.iter().find(|(refused, later, _)| *refused == name && later.is_none());
         match (&walked.difference, refused) {
             (None, None) => {}
-            (Some((_, what)), Some((_, why))) => assert!(what.contains(why), "{name}: {what}"),
+            (Some((_, what)), Some((_, _, why))) => assert!(what.contains(why), "{name}: {what}"),
             other => panic!("{name}: {other:?}"),
         }
         assert_ne!(walked.settles, Some(true), "{name}");
         let seen = SEEN_BY_THE_AUDIT.contains(&name);
         assert_eq!(!walked.offences.is_empty(), seen, "{name}: {:?}", walked.offences);
+    }
+}
+
+#[test]
+fn what_a_file_does_not_take_is_refused_at_the_next_write() {
+    for (name, bank, why) in REFUSED_BY_THE_FILE {
+        let Some(bank) = bank else { continue };
+        let mutant = mutants::by_name(name).unwrap();
+        let mut story = story(mutant);
+        story.steps.push(Told { event: format!("{bank} writes to disk"), then: Vec::new() });
+        let model = HundiModel::new(mutant.scenario(), mutant.bug).watching(mutant.harm);
+        let dir = tempfile::tempdir().unwrap();
+        let (_, what) = story.walk_for_real(&model, dir.path()).unwrap().difference.unwrap();
+        assert!(what.contains(why), "{name}: {what}");
     }
 }
 

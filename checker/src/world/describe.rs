@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use hundi_bank_node::{Books, Effect, MemoryBooks, Payment, Step, transfer_id};
 use hundi_ledger::Phase;
-use hundi_protocol::{Decision, Direction, Outcome};
+use hundi_protocol::{Decision, Direction, Order, Outcome};
 
 use super::arena::Input;
 use super::model::{Action, HundiModel, World};
@@ -64,6 +64,16 @@ impl HundiModel {
         lines
     }
 
+    /// An order in a line.
+    pub(super) fn order_text(&self, place: usize) -> String {
+        let order = &self.scenario().orders[place].order;
+        let legs = order.legs()[1..].iter();
+        let legs: Vec<String> =
+            legs.map(|leg| format!("{} {} to {}", leg.amount, leg.currency, leg.account)).collect();
+        let (name, expiry) = (place + 1, order.expires_at());
+        format!("p{name}: {} pays {} until {expiry} ms", order.payer(), legs.join(" and "))
+    }
+
     fn time(&self, world: &World) -> Option<u64> {
         let clock = self.arena.facts(world.bodies[0]).clock;
         self.scenario().clock.get(usize::from(clock)).map(|time| time.0)
@@ -74,20 +84,8 @@ impl HundiModel {
     pub fn world_text(&self, world: &World) -> String {
         let scenario = self.scenario();
         let mut text = String::new();
-        for (place, planned) in scenario.orders.iter().enumerate() {
-            let order = &planned.order;
-            let legs: Vec<String> = order.legs()[1..]
-                .iter()
-                .map(|leg| format!("{} {} to {}", leg.amount, leg.currency, leg.account))
-                .collect();
-            let expiry = order.expires_at();
-            let _ = writeln!(
-                text,
-                "p{}: {} pays {} until {expiry} ms",
-                place + 1,
-                order.payer(),
-                legs.join(" and ")
-            );
+        for place in 0..scenario.orders.len() {
+            let _ = writeln!(text, "{}", self.order_text(place));
         }
         for node in 0..scenario.nodes() {
             let body = self.arena.body(world.bodies[node]);
@@ -176,6 +174,19 @@ fn books_facts(scenario: &Scenario, node: usize, books: &MemoryBooks) -> BTreeMa
     facts
 }
 
+/// What the books say of one order: `yes, in doubt (60 from ann: on hold)`.
+pub(super) fn order_facts(scenario: &Scenario, node: usize, order: &Order, books: &MemoryBooks) -> String {
+    let name = scenario.order_name(&order.digest());
+    let facts = books_facts(scenario, node, books);
+    let record = facts.get(&name).map_or("no record", String::as_str);
+    let legs = facts.iter().filter_map(|(what, state)| {
+        let leg = what.strip_prefix(&name)?.strip_prefix(": ")?;
+        Some(format!("{leg}: {state}"))
+    });
+    let legs: Vec<String> = legs.collect();
+    if legs.is_empty() { record.to_owned() } else { format!("{record} ({})", legs.join(", ")) }
+}
+
 fn differences(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
     let news = new.iter().filter(|(what, value)| old.get(*what) != Some(value));
     let mut lines: Vec<String> = news.map(|(what, value)| format!("{what}: {value}")).collect();
@@ -192,7 +203,7 @@ fn changes(scenario: &Scenario, node: usize, input: Input, old: &Body, new: &Bod
         }
     };
     match (old, new) {
-        (_, Body::Stopped { why }) => say("stops for good", vec![why.clone()]),
+        (_, Body::Stopped { why }) => say("stops for good", vec![scenario.with_order_names(why)]),
         (Body::Bank(old), Body::BankDown { disk, .. }) => {
             say("lost, as it was not on disk", differences(&facts(disk), &facts(old.participant.books())));
         }
@@ -239,7 +250,7 @@ fn held(scenario: &Scenario, bank: &BankUp) -> Vec<String> {
     held.collect()
 }
 
-fn books_text(scenario: &Scenario, node: usize, books: &MemoryBooks) -> String {
+pub(super) fn books_text(scenario: &Scenario, node: usize, books: &MemoryBooks) -> String {
     let facts: Vec<String> =
         books_facts(scenario, node, books).iter().map(|(what, value)| format!("{what} {value}")).collect();
     facts.join("; ")

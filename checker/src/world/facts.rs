@@ -182,7 +182,7 @@ fn clearing(scenario: &Scenario, books: &MemoryBooks) -> [i64; 2] {
 
 /// An amount of a scenario, modulo 2⁶⁴: the properties compare sums made the same way.
 #[allow(clippy::cast_possible_truncation)]
-fn small(amount: u128) -> i64 {
+pub(super) fn small(amount: u128) -> i64 {
     amount as i64
 }
 
@@ -249,8 +249,13 @@ struct Entries<'a> {
     books: &'a MemoryBooks,
 }
 
+/// Every balance of a bank as deposits and its records make it: pending and posted debits, pending and posted credits.
+pub(super) fn expected_balances(scenario: &Scenario, node: usize, books: &MemoryBooks) -> Balances {
+    Entries { scenario, node, books }.expected()
+}
+
 /// Pending and posted debits, pending and posted credits.
-type Balances = BTreeMap<AccountId, [u128; 4]>;
+pub(super) type Balances = BTreeMap<AccountId, [u128; 4]>;
 
 impl Entries<'_> {
     fn bank(&self) -> &BankName {

@@ -12,9 +12,11 @@
 //! | `model.rs` | the world as stateright's model |
 //! | `settle.rs` | from every state a fault-free run settles every payment |
 //! | `describe.rs` | states and steps in words |
+//! | `ending/` | what a story ends in: what should have been, what is, and what it costs whom |
 
 mod arena;
 mod describe;
+mod ending;
 mod facts;
 mod key;
 mod model;
@@ -28,6 +30,7 @@ mod settle;
 mod step;
 
 pub use arena::{Arena, Input};
+pub use ending::Ending;
 pub use facts::Facts;
 pub(crate) use facts::PAYMENT;
 pub(crate) use model::by_bit;

@@ -389,6 +389,15 @@ impl Scenario {
         self.order_of(digest).map_or_else(|| format!("{digest:?}"), |place| format!("p{}", place + 1))
     }
 
+    /// A text with the orders' names in place of their digests.
+    #[must_use]
+    pub fn with_order_names(&self, text: &str) -> String {
+        let orders = self.orders.iter().enumerate();
+        orders.fold(text.to_owned(), |text, (place, planned)| {
+            text.replace(&planned.order.digest().to_string(), &format!("p{}", place + 1))
+        })
+    }
+
     /// The orders, as bits, that name the bank of this place.
     #[must_use]
     pub fn orders_at(&self, bank: usize) -> u8 {

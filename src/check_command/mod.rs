@@ -1,19 +1,23 @@
 //! `hundi check`: explores a small network in every state that it can reach, and shows that it would notice a bug.
 
+mod replay;
+mod save;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use clap::Args;
 use hundi_checker::configs::{self, Set};
 use hundi_checker::mutants::{self, Mutant};
-use hundi_checker::world::{Bug, HundiModel, Prop, Scenario};
-use hundi_checker::{Limits, Progress, RealWalk, Report, Story, explore, explorer, hunt};
+use hundi_checker::world::{Bug, Scenario};
+use hundi_checker::{Limits, Progress, Report, Story, explore, explorer, hunt};
 use serde::Serialize;
 
 use crate::console;
 use crate::failure::{Exit, Failure, While as _};
+use save::Shelf;
 
 /// Arguments of `hundi check`.
 #[derive(Debug, Args)]
@@ -35,19 +39,19 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME|all")]
     mutant: Option<String>,
     /// Serve the Explorer for one configuration
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["json", "save", "replay"])]
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["json", "save", "replay", "threads", "states_max"])]
     explore: Option<SocketAddr>,
-    /// How many threads search [default: one for each core]
+    /// How many threads search [default: one for each core; for a mutant one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Stop each search after about so many states; what is cut short proves nothing
     #[arg(long, value_name = "N")]
     states_max: Option<usize>,
-    /// Keep the story of a violation in a file, or the stories of several in a directory
-    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    /// Keep the story of a violation in a file; of several searches, each in a file of a directory that exists
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "replay")]
     save: Option<PathBuf>,
     /// Walk a saved story again: in the model, and on real files with real signatures
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "mutant"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "mutant", "threads", "states_max"])]
     replay: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -76,6 +80,9 @@ struct Hunted {
     steps: Option<usize>,
     states: usize,
     seconds: f64,
+    /// Why the search ended early, if it did: then it says nothing about the bug.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     story: Option<Story>,
 }
@@ -87,20 +94,24 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(file) = &args.replay {
-        return replay(file);
+        return replay::run(file, args.json);
     }
     let mutants = chosen_mutants(args.mutant.as_deref())?;
     if let Some(address) = args.explore {
-        return serve(&args, mutants.first().copied(), address);
+        return serve(&args, &mutants, address);
     }
     let default = if mutants.is_empty() { Some("ci") } else { None };
     let scenarios = chosen_configs(args.config.as_deref().or(default))?;
-    let limits =
-        Limits { threads: args.threads.map_or_else(cores, usize::from), states_max: args.states_max };
+    let shelf = args.save.as_deref().map(|path| Shelf::new(path, scenarios.len() + mutants.len()));
+    let shelf = shelf.transpose()?;
+    let limits = |threads: usize| Limits {
+        threads: args.threads.map_or(threads, usize::from),
+        states_max: args.states_max,
+    };
     let mut checked = Checked::default();
     for scenario in scenarios {
         let name = scenario.name;
-        let report = explore(scenario, limits, &mut |progress| show_progress(name, progress));
+        let report = explore(scenario, limits(cores()), &mut |progress| show_progress(name, progress));
         clear_progress();
         if !args.json {
             say_report(&report);
@@ -108,7 +119,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
         checked.configs.push(report);
     }
     for mutant in mutants {
-        let report = hunt(mutant, &mut |progress| show_progress(mutant.name, progress));
+        let report = hunt(mutant, limits(1), &mut |progress| show_progress(mutant.name, progress));
         clear_progress();
         let hunted = Hunted {
             name: mutant.name,
@@ -118,6 +129,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
             steps: report.story.as_ref().map(|story| story.steps.len()),
             states: report.states,
             seconds: report.seconds,
+            unfinished: report.unfinished,
             story: report.story,
         };
         if !args.json {
@@ -125,13 +137,22 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
         }
         checked.mutants.push(hunted);
     }
-    if let Some(path) = &args.save {
-        save(path, &checked)?;
+    if let Some(shelf) = &shelf {
+        shelf.keep(&checked.stories())?;
     }
     if args.json {
         console::json(&checked)?;
     }
     verdict(&checked)
+}
+
+impl Checked {
+    /// Every story that was found, by what it is a story of.
+    fn stories(&self) -> Vec<(&str, &Story)> {
+        let configs = self.configs.iter().filter_map(|report| Some((report.name, report.story.as_ref()?)));
+        let mutants = self.mutants.iter().filter_map(|hunted| Some((hunted.name, hunted.story.as_ref()?)));
+        configs.chain(mutants).collect()
+    }
 }
 
 /// How many cores this process may use.
@@ -163,7 +184,7 @@ fn chosen_configs(name: Option<&str>) -> Result<Vec<Scenario>, Failure> {
         .map(|(_, scenario)| scenario)
         .collect();
     if chosen.is_empty() {
-        return Err(Failure::input(format_args!(
+        return Err(Failure::usage(format_args!(
             "no configuration {name:?}; `hundi check --list` shows all"
         )));
     }
@@ -176,7 +197,7 @@ fn chosen_mutants(name: Option<&str>) -> Result<Vec<&'static Mutant>, Failure> {
         Some("all") => Ok(mutants::ALL.iter().collect()),
         Some(name) => match mutants::by_name(name) {
             Some(mutant) => Ok(vec![mutant]),
-            None => Err(Failure::input(format_args!("no mutant {name:?}; `hundi check --list` shows all"))),
+            None => Err(Failure::usage(format_args!("no mutant {name:?}; `hundi check --list` shows all"))),
         },
     }
 }
@@ -193,14 +214,24 @@ fn list() {
     }
 }
 
-fn serve(args: &CheckArgs, mutant: Option<&'static Mutant>, address: SocketAddr) -> Result<(), Failure> {
+fn serve(args: &CheckArgs, mutants: &[&'static Mutant], address: SocketAddr) -> Result<(), Failure> {
+    let mutant = match mutants {
+        [] => None,
+        [mutant] => Some(*mutant),
+        _ => return Err(Failure::usage("the Explorer shows one network: name one mutant, not --mutant all")),
+    };
     let bug = mutant.map_or(Bug::default(), |mutant| mutant.bug);
     let name = args.config.as_deref().or(mutant.map(|mutant| mutant.config)).unwrap_or("pair");
     let Some(scenario) = configs::by_name(name) else {
-        return Err(Failure::input("the Explorer shows one configuration: name it with --config"));
+        return Err(Failure::usage(format_args!(
+            "the Explorer shows one network: {name:?} is no configuration; `hundi check --list` shows all"
+        )));
     };
-    console::note(format_args!("the Explorer of {name} is at http://{address}/ (Ctrl-C ends it)"));
-    explorer::serve(scenario, bug, address).or_fail(|| format!("cannot serve the Explorer at {address}"))
+    let ready = |address| {
+        console::note(format_args!("the Explorer of {name} is at http://{address}/ (Ctrl-C ends it)"));
+    };
+    explorer::serve(scenario, bug, address, ready)
+        .or_fail(|| format!("cannot serve the Explorer at {address}"))
 }
 
 fn say_report(report: &Report) {
@@ -226,116 +257,15 @@ fn say_report(report: &Report) {
 fn say_hunted(hunted: &Hunted, about: &str) {
     let word = console::emphasis(if hunted.caught { "caught" } else { "NOT CAUGHT" }, hunted.caught);
     console::say(format_args!(
-        "{} ({}: {about}) {word} after {} states",
-        hunted.name, hunted.rule, hunted.states
+        "{} ({}: {about}) {word} after {} states{}",
+        hunted.name,
+        hunted.rule,
+        hunted.states,
+        if hunted.caught || hunted.unfinished.is_none() { "" } else { ", where the search was cut short" }
     ));
     if let Some(story) = &hunted.story {
         console::say(format_args!("{story}\n"));
     }
-}
-
-fn save(path: &Path, checked: &Checked) -> Result<(), Failure> {
-    let of_configs = checked.configs.iter().filter_map(|report| Some((report.name, report.story.as_ref()?)));
-    let of_mutants = checked.mutants.iter().filter_map(|hunted| Some((hunted.name, hunted.story.as_ref()?)));
-    let stories: Vec<(&str, &Story)> = of_configs.chain(of_mutants).collect();
-    let write = |file: &Path, story: &Story| {
-        let mut text = serde_json::to_string_pretty(story).map_err(Failure::outside)?;
-        text.push('\n');
-        std::fs::write(file, text).or_fail(|| format!("cannot write {}", file.display()))
-    };
-    match stories.as_slice() {
-        [] => console::note("nothing to save: no violation"),
-        [(_, story)] if !path.is_dir() => write(path, story)?,
-        stories if path.is_dir() => {
-            for (name, story) in stories {
-                write(&path.join(format!("{name}.json")), story)?;
-            }
-        }
-        _ => {
-            let path = path.display();
-            return Err(Failure::input(format_args!(
-                "{path}: several stories go into a directory that exists"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn replay(file: &Path) -> Result<(), Failure> {
-    let path = file.display();
-    let text = std::fs::read_to_string(file).or_fail(|| format!("cannot read {path}"))?;
-    let story: Story = serde_json::from_str(&text)
-        .map_err(|error| Failure::input(format_args!("{path}: not a story: {error}")))?;
-    let config = || {
-        configs::by_name(&story.config)
-            .ok_or_else(|| Failure::input(format_args!("{path}: no configuration {:?}", story.config)))
-    };
-    let Some(property) = Prop::ALL.iter().find(|prop| prop.name() == story.property) else {
-        return Err(Failure::input(format_args!("{path}: no property {:?}", story.property)));
-    };
-    let orders = config()?.orders.len();
-    if u32::from(story.orders) >> orders != 0 {
-        let (given, name) = (story.orders, &story.config);
-        return Err(Failure::input(format_args!("{path}: orders {given}: {name} has only {orders} of them")));
-    }
-    let mut failed = Vec::new();
-    if let Some(name) = &story.mutant {
-        let mutant = mutants::by_name(name);
-        let mutant = mutant.ok_or_else(|| Failure::input(format_args!("{path}: no mutant {name:?}")))?;
-        let model = HundiModel::new(config()?, mutant.bug).watching(*property);
-        let walked = walk(&story, &model)?;
-        say_walked(&format!("with the bug {name}"), &story, &walked);
-        if walked.walk.broken.is_none() {
-            failed.push(format!(
-                "{path} does not show {name} any more; look for it with --mutant {name} --save"
-            ));
-        }
-    }
-    let walked = walk(&story, &HundiModel::new(config()?, Bug::default()))?;
-    if walked.walk.taken.is_empty() && !story.steps.is_empty() {
-        let name = &story.config;
-        return Err(Failure::input(format_args!(
-            "{path}: no step of it is possible in {name}, so it shows nothing"
-        )));
-    }
-    say_walked("as the code is", &story, &walked);
-    failed.extend(walked.walk.broken.map(|(property, _)| property.name().to_owned()));
-    failed.extend(walked.difference.map(|(step, what)| format!("SQLite differs after {step} steps: {what}")));
-    failed.extend(walked.offences);
-    match failed.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(Exit::No, failed.join("; "))),
-    }
-}
-
-/// Walks a story in the model and on files that are gone afterwards.
-fn walk(story: &Story, model: &HundiModel) -> Result<RealWalk, Failure> {
-    let dir = tempfile::tempdir().or_fail(|| "cannot make a folder for the banks' files".to_owned())?;
-    story.walk_for_real(model, dir.path()).map_err(Failure::outside)
-}
-
-/// A line for the model and a line for the banks on SQLite.
-fn say_walked(which: &str, story: &Story, walked: &RealWalk) {
-    let (all, taken) = (story.steps.len(), walked.walk.taken.len());
-    let ends = match walked.walk.broken {
-        Some((property, steps)) => format!("after {steps} steps broken: {}", property.name()),
-        None => "every property holds".to_owned(),
-    };
-    console::say(format_args!("{which}, in the model: {taken} of {all} steps are possible; {ends}"));
-    let settles = match walked.settles {
-        Some(true) => "; then, without faults, every payment settles",
-        Some(false) => "; then, even without faults, a payment does not settle",
-        None => "",
-    };
-    let real = match &walked.difference {
-        Some((steps, what)) => format!("another way after {steps} steps: {what}"),
-        None => format!("the same after every step; {ends}{settles}"),
-    };
-    let offences = match walked.offences.first() {
-        Some(first) => format!("; the audit of the files says: {first}"),
-        None => String::new(),
-    };
-    console::say(format_args!("{which}, on SQLite: {real}{offences}"));
 }
 
 /// Shows how far a search is, to a person who watches.
