@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod executor;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use executor::block_on;
 use hundi_ledger::sqlite::{AppSchema, Options};
 use hundi_ledger::{
     Account, AccountFilter, AccountFlags, AccountId, Amount, ChangeEventsFilter, CreateAccountStatus,
@@ -202,7 +205,7 @@ fn holds_expire_by_the_given_clock() {
 fn replies_can_be_awaited() {
     let fixture = Fixture::new();
     let ledger = fixture.ledger().clone();
-    let results = pollster(async move {
+    let results = block_on(async move {
         let first = ledger.create_transfers_async(vec![Transfer::new(1, 1, 2, 1, 1, 1)]);
         let second = ledger.create_transfer_async(Transfer::new(2, 1, 2, 1, 1, 1));
         let found = ledger.lookup_transfers_async(vec![TransferId(1), TransferId(2)]);
@@ -219,22 +222,4 @@ fn a_closed_ledger_answers_so() {
     let reply = fixture.ledger().create_transfer_async(Transfer::new(1, 1, 2, 1, 1, 1));
     fixture.ledger = None; // What was begun is finished.
     assert_eq!(reply.wait().unwrap().status, CreateTransferStatus::Created);
-}
-
-/// The smallest executor.
-fn pollster<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
-        }
-    }
 }

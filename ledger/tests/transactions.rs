@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod executor;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use executor::block_on;
 use hundi_ledger::sqlite::{self, Options, StepError, Tx};
 use hundi_ledger::{
     Account, AccountFilter, Clock, CreateTransferStatus, Ledger, LedgerError, QueryFilter, Reads,
@@ -355,23 +358,5 @@ fn at_the_end_of_time_there_is_an_answer() {
             assert!(matches!(in_tx, Err(TransactionError::App(AppError::Step))), "{in_tx:?}");
         }
         assert_eq!(ledger.query_accounts(&QueryFilter::all(9)).unwrap().len(), 2, "it goes on answering");
-    }
-}
-
-/// The smallest executor.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
-        }
     }
 }

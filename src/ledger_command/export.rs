@@ -7,7 +7,7 @@ use hundi_ledger::{QueryFilter, Reads as _, Timestamp, script};
 use std::io::{self, BufWriter, Write};
 
 use super::file::{FileArgs, Opened, is_closed_pipe};
-use super::time::TimeArg;
+use super::time::{SpanArgs, require_span};
 use crate::failure::Failure;
 
 /// Arguments of `hundi ledger export`.
@@ -20,22 +20,16 @@ Examples:
   hundi ledger export app.db --format camt053 --account customers:asha --from 2026-10-01 --to 2026-10-31
 
 The journals end with the balances that the ledger keeps, so that hledger and beancount prove the export. What is only
-reserved has amounts of zero there and is marked `!`. A camt.053 statement speaks as a bank to its customer.")]
+reserved has amounts of zero there and is marked `!`. A camt.053 statement speaks as a bank to its customer;
+for it alone are --account, --from and --to.")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     file: FileArgs,
     /// What to write
     #[arg(long, value_enum)]
     format: Format,
-    /// Only this account, by name or id (camt053)
-    #[arg(long)]
-    account: Option<String>,
-    /// Begin here (camt053); a date alone begins with its day, UTC
-    #[arg(long, value_name = "TIME")]
-    from: Option<TimeArg>,
-    /// End here (camt053); a date alone ends with its day, UTC
-    #[arg(long, value_name = "TIME")]
-    to: Option<TimeArg>,
+    #[command(flatten)]
+    span: SpanArgs,
 }
 
 /// A format of another program.
@@ -56,9 +50,8 @@ enum Format {
 
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
-    let has_span = args.account.is_some() || args.from.is_some() || args.to.is_some();
-    if has_span && args.format != Format::Camt053 {
-        return Err(Failure::input(
+    if args.span.is_given() && args.format != Format::Camt053 {
+        return Err(Failure::usage(
             "--account, --from and --to are for --format camt053: the others are whole books",
         ));
     }
@@ -72,7 +65,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         Format::CsvAccounts => export::csv_accounts(ledger, labels, &mut out),
         Format::Camt053 => {
             let (span, created) = (span(args, &opened)?, script::system_clock());
-            match &args.account {
+            match &args.span.account {
                 Some(name) => {
                     let account = opened.account(name)?.id;
                     export::camt053_of(ledger, account, labels, span, created, &mut out)
@@ -93,14 +86,14 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
 /// From the first account until now, unless said otherwise.
 fn span(args: &ExportArgs, opened: &Opened) -> Result<(Timestamp, Timestamp), Failure> {
     let failed = |error: ReadError| opened.failed(&error);
-    let from = match args.from {
+    let from = match args.span.from {
         Some(from) => from.first(),
         None => {
             let first = opened.ledger.query_accounts(&QueryFilter::all(1)).map_err(failed)?;
             first.first().map_or(Timestamp::FIRST, |account| account.timestamp)
         }
     };
-    let to = match args.to {
+    let to = match args.span.to {
         Some(to) => to.last(),
         None => {
             // Scripts may have given times that are still to come.
@@ -109,5 +102,6 @@ fn span(args: &ExportArgs, opened: &Opened) -> Result<(Timestamp, Timestamp), Fa
             newest.first().map_or(Timestamp::ZERO, |transfer| transfer.timestamp).max(script::system_clock())
         }
     };
+    require_span(from, to)?;
     Ok((from, to))
 }

@@ -11,7 +11,7 @@ use super::accounts::sided;
 use super::file::{FileArgs, print};
 use super::record::credit_balance;
 use super::table::{self, Align, one_line};
-use super::time::TimeArg;
+use super::time::{TimeArg, require_span};
 use crate::console;
 use crate::failure::Failure;
 
@@ -78,9 +78,7 @@ pub(super) fn run(args: &StatementArgs) -> Result<(), Failure> {
     let account = opened.account(&args.account)?;
     let from = args.from.map_or(Timestamp::FIRST, TimeArg::first);
     let to = args.to.map_or(Timestamp::LAST, TimeArg::last);
-    if from > to {
-        return Err(Failure::input("--from is later than --to: a statement begins before it ends"));
-    }
+    require_span(from, to)?;
     let statement =
         Statement::read(&opened.ledger, account.id, from, to).map_err(|error| opened.failed(&error))?;
     let Some(statement) = statement else { return Err(Failure::input("the account is gone")) };

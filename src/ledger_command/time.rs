@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use hundi_ledger::Timestamp;
 use hundi_ledger::export::DateTime;
+
+use crate::failure::Failure;
 
 const NS_A_DAY: u64 = 86_400 * 1_000_000_000;
 
@@ -24,6 +27,35 @@ impl TimeArg {
     pub(super) fn last(self) -> Timestamp {
         self.last
     }
+}
+
+/// Whose entries, and of which time.
+#[derive(Debug, Args)]
+pub(super) struct SpanArgs {
+    /// Only this account, by name or id
+    #[arg(long)]
+    pub(super) account: Option<String>,
+    /// Not before; a date alone begins with its day, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: Option<TimeArg>,
+    /// Not after; a date alone ends with its day, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(super) to: Option<TimeArg>,
+}
+
+impl SpanArgs {
+    /// Whether anything was left out of the whole.
+    pub(super) fn is_given(&self) -> bool {
+        self.account.is_some() || self.from.is_some() || self.to.is_some()
+    }
+}
+
+/// A span that ends before it begins holds nothing.
+pub(super) fn require_span(from: Timestamp, to: Timestamp) -> Result<(), Failure> {
+    if from > to {
+        return Err(Failure::usage("--from is later than --to: nothing can lie between them"));
+    }
+    Ok(())
 }
 
 impl FromStr for TimeArg {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::file::{FileArgs, Opened, print};
 use super::record::{TransferRecord, kind};
 use super::table::{self, Align, one_line};
-use super::time::TimeArg;
+use super::time::{SpanArgs, TimeArg, require_span};
 use crate::console;
 use crate::failure::Failure;
 
@@ -22,19 +22,12 @@ Examples:
   hundi ledger transfers app.db --account customers:asha --from 2026-10-01 --to 2026-10-31
   hundi ledger transfers app.db --limit 1000000 --json
 
-Times are in UTC; a date alone begins or ends with its day. Voids are shown too; expiries are no transfers.")]
+Voids are shown too; expiries are no transfers.")]
 pub(crate) struct TransfersArgs {
     #[command(flatten)]
     file: FileArgs,
-    /// Only those of this account, by name or id
-    #[arg(long)]
-    account: Option<String>,
-    /// Not before
-    #[arg(long, value_name = "TIME")]
-    from: Option<TimeArg>,
-    /// Not after
-    #[arg(long, value_name = "TIME")]
-    to: Option<TimeArg>,
+    #[command(flatten)]
+    span: SpanArgs,
     /// At most so many, the newest ones
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u32,
@@ -50,10 +43,8 @@ struct TransfersReport {
 
 /// Runs the command.
 pub(super) fn run(args: &TransfersArgs) -> Result<(), Failure> {
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from.first() > to.last()
-    {
-        return Err(Failure::input("--from is later than --to: nothing can lie between them"));
+    if let (Some(from), Some(to)) = (args.span.from, args.span.to) {
+        require_span(from.first(), to.last())?;
     }
     let opened = args.file.open()?;
     let transfers = read(args, &opened)?;
@@ -97,9 +88,9 @@ pub(super) fn run(args: &TransfersArgs) -> Result<(), Failure> {
 
 /// The newest transfers that are asked for, the oldest of them first.
 fn read(args: &TransfersArgs, opened: &Opened) -> Result<Vec<Transfer>, Failure> {
-    let timestamp_min = args.from.map_or(Timestamp::ZERO, TimeArg::first);
-    let timestamp_max = args.to.map_or(Timestamp::ZERO, TimeArg::last);
-    let found = match &args.account {
+    let timestamp_min = args.span.from.map_or(Timestamp::ZERO, TimeArg::first);
+    let timestamp_max = args.span.to.map_or(Timestamp::ZERO, TimeArg::last);
+    let found = match &args.span.account {
         Some(name) => {
             let of = AccountFilter::of(opened.account(name)?.id, args.limit).reversed();
             opened.ledger.get_account_transfers(&AccountFilter { timestamp_min, timestamp_max, ..of })

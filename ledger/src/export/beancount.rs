@@ -38,14 +38,7 @@ pub fn beancount<R: Reads>(
     check_digits(&books)?;
     let mut out = File { labels, names: &names, commodities: &commodities, out };
     out.open(&books.accounts)?;
-    books.each_event(|event| {
-        match posted(event) {
-            Some(amount) => out.transaction(event, '*', amount)?,
-            None if books.waits(event) => out.transaction(event, '!', Amount::ZERO)?,
-            None => {}
-        }
-        Ok(())
-    })?;
+    books.each_entry(|event, mark, amount| out.transaction(event, mark, amount))?;
     out.assert_balances(books.last, &books.accounts)
 }
 

@@ -63,8 +63,24 @@ impl<'a, R: Reads> Books<'a, R> {
         }
     }
 
+    /// Hands over what a journal has a transaction for, with its mark and what it moves: `*` for what is posted, and `!`
+    /// with an amount of zero for what still waits.
+    pub(super) fn each_entry(
+        &self,
+        mut take: impl FnMut(&ChangeEvent, char, Amount) -> std::io::Result<()>,
+    ) -> Result<(), ExportError<R::Error>> {
+        self.each_event(|event| {
+            match posted(event) {
+                Some(amount) => take(event, '*', amount)?,
+                None if self.waits(event) => take(event, '!', Amount::ZERO)?,
+                None => {}
+            }
+            Ok(())
+        })
+    }
+
     /// Whether the pending transfer of this event still waits.
-    pub(super) fn waits(&self, event: &ChangeEvent) -> bool {
+    fn waits(&self, event: &ChangeEvent) -> bool {
         event.kind == EventKind::Pending && self.waiting.get(&event.transfer.id) == Some(&event.timestamp)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::books::{Books, details, posted};
+use super::books::{Books, details};
 use super::unique::Unique;
 use super::{DateTime, Decimal, ExportError, Labels, Net};
 use crate::{Account, AccountFlags, AccountId, Amount, ChangeEvent, Currency, LedgerCode, Reads, Timestamp};
@@ -26,14 +26,7 @@ pub fn hledger<R: Reads>(
     let commodities = commodities(&books.accounts, labels);
     let mut out = Journal { labels, names: &names, commodities: &commodities, out };
     out.declare(&books.accounts)?;
-    books.each_event(|event| {
-        match posted(event) {
-            Some(amount) => out.transaction(event, '*', amount)?,
-            None if books.waits(event) => out.transaction(event, '!', Amount::ZERO)?,
-            None => {}
-        }
-        Ok(())
-    })?;
+    books.each_entry(|event, mark, amount| out.transaction(event, mark, amount))?;
     Ok(out.assert_balances(books.last, &books.accounts)?)
 }
 
