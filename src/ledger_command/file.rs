@@ -60,6 +60,11 @@ pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
 }
 
 impl Opened {
+    /// The file's path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A failed read.
     pub(super) fn failed(&self, error: &ReadError) -> Failure {
         Failure::outside(format_args!("{}: {error}", self.path.display()))

@@ -3,6 +3,7 @@
 mod accounts;
 mod export;
 mod file;
+mod holds;
 mod record;
 mod script;
 mod statement;

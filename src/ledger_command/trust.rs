@@ -7,20 +7,25 @@ use hundi_ledger::sqlite::{self, OpenError, Verified, VerifyError};
 use serde::Serialize;
 
 use super::file::{FileArgs, cannot_open};
+use super::holds;
 use crate::console;
 use crate::failure::{Exit, Failure};
 
 /// Arguments of `hundi ledger verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   hundi ledger verify app.db
+  hundi ledger verify app.db --holds ids.txt             and each of these transfers is in it
 
-Exit code 1 if a row does not fit; the first one is named. The hash is over everything: keep it elsewhere, and a later
-file whose history differs will not have it in v_commits.")]
+Exit code 1 if a row does not fit or a listed transfer is missing; the first one is named. The hash is over
+everything: keep it elsewhere, and a later file whose history differs will not have it in v_commits.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     file: FileArgs,
+    /// Also look for every transfer of this list: an id a line, in 32 hexadecimal digits as in v_transfers
+    #[arg(long, value_name = "LIST")]
+    holds: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,6 +56,9 @@ struct VerifyReport {
     transfers: u64,
     expiries: u64,
     hash: String,
+    /// How many transfers of a list are all there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -64,6 +72,7 @@ impl VerifyReport {
             transfers: verified.transfers,
             expiries: verified.expiries,
             hash: verified.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            held: None,
             error,
         }
     }
@@ -75,17 +84,25 @@ impl VerifyReport {
             path.display()
         ));
         console::say(format_args!("hash of commit {commits}: {hash}"));
+        if let Some(held) = self.held {
+            console::say(format_args!("all {held} listed transfers are in it"));
+        }
     }
 }
 
 /// Runs `verify`.
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
-    match sqlite::verify(args.file.path()) {
-        Ok(verified) => say(args.json, args.file.path(), &verified),
-        Err(error) => {
-            let failure = refused(args.file.path(), &error);
+    let path = args.file.path();
+    let list = args.holds.as_deref().map(holds::read).transpose()?;
+    let checked = sqlite::verify(path).map_err(|error| refused(path, &error)).and_then(|verified| {
+        let held = list.map(|list| holds::check(&args.file.open()?, list)).transpose()?;
+        Ok(VerifyReport { held, ..VerifyReport::of(&verified, None) })
+    });
+    match checked {
+        Ok(report) => show(args.json, path, &report),
+        Err(failure) => {
             if args.json && failure.exit == Exit::No {
-                console::json(&VerifyReport::of(&Verified::default(), Some(error.to_string())))?;
+                console::json(&VerifyReport::of(&Verified::default(), Some(failure.to_string())))?;
             }
             Err(failure)
         }
@@ -95,16 +112,15 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 /// Runs `backup`.
 pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     match sqlite::backup(args.file.path(), &args.to) {
-        Ok(verified) => say(args.json, &args.to, &verified),
+        Ok(verified) => show(args.json, &args.to, &VerifyReport::of(&verified, None)),
         Err(VerifyError::Open(error @ OpenError::Io { .. })) => Err(Failure::outside(error)),
         Err(error) => Err(refused(args.file.path(), &error)),
     }
 }
 
-fn say(json: bool, path: &Path, verified: &Verified) -> Result<(), Failure> {
-    let report = VerifyReport::of(verified, None);
+fn show(json: bool, path: &Path, report: &VerifyReport) -> Result<(), Failure> {
     if json {
-        return console::json(&report);
+        return console::json(report);
     }
     report.say(path);
     Ok(())

@@ -21,7 +21,9 @@ pub(super) struct Reopened {
 
 /// Opens the file again and holds it against what was done.
 pub(super) fn check(path: &Path, shape: &Shape, expected: Expected) -> Result<Reopened, Failure> {
-    let bytes = size(path) + size(&path.with_extension("db-wal"));
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = size(path) + size(Path::new(&log));
     let begun = Instant::now();
     let (mut state, disk) =
         sqlite::open(path, Options::default()).or_fail(|| format!("{}", path.display()))?;

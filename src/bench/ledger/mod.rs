@@ -1,5 +1,6 @@
 //! `hundi bench ledger`: how fast transfers reach the disk, beside what the same SQLite does with bare rows.
 
+mod acknowledged;
 mod batches;
 mod books;
 mod callers;
@@ -7,10 +8,11 @@ mod limit;
 mod workload;
 mod zipf;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::measure::{BatchLatency, milliseconds, peak_rss_bytes, per_second, ratio};
@@ -18,6 +20,7 @@ use crate::console;
 use crate::driver::Latencies;
 use crate::failure::{Failure, While as _};
 use crate::orders::thousands;
+use acknowledged::Acknowledged;
 use workload::{Expected, Ids, Shape};
 
 /// How long one commit for each transfer is tried.
@@ -33,7 +36,11 @@ same batches) and one commit for each row. Afterwards the file is opened again a
 Examples:
   hundi bench ledger
   hundi bench ledger --ids random --accounts 1000000
-  hundi bench ledger --callers 64 --transfers 200000      one transfer each at a time")]
+  hundi bench ledger --callers 64 --transfers 200000      one transfer each at a time
+
+To see that what was acknowledged is there, kill this in the middle and ask the file that is left:
+  hundi bench ledger --file app.db --acknowledged ids.txt
+  hundi ledger verify app.db --holds ids.txt")]
 pub(crate) struct LedgerBenchArgs {
     /// How many transfers
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -62,9 +69,25 @@ pub(crate) struct LedgerBenchArgs {
     /// Where to make the file; it is removed afterwards [default: the system's folder for temporary files]
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Make the file under this name instead, and keep it; it must not exist yet
+    #[arg(long, value_name = "PATH", conflicts_with = "dir")]
+    file: Option<PathBuf>,
+    /// List here the id of each transfer, a line each, once its sync has returned and not before; a new file
+    #[arg(long, value_name = "PATH")]
+    acknowledged: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What is to be done on a fresh file.
+#[derive(Clone, Copy, Debug)]
+struct Task<'a> {
+    path: &'a Path,
+    shape: &'a Shape,
+    transfers: u64,
+    acknowledged: Option<&'a Acknowledged>,
+    progress: &'a ProgressBar,
 }
 
 /// What a run took.
@@ -93,6 +116,18 @@ struct Report {
     peak_rss_bytes: u64,
 }
 
+impl LedgerBenchArgs {
+    /// Where to measure; everything on one disk.
+    fn folder(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(file) = &self.file else { return Ok(self.dir.clone()) };
+        if file.exists() {
+            return Err(acknowledged::exists(file));
+        }
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(Some(folder.unwrap_or(Path::new(".")).to_owned()))
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &LedgerBenchArgs) -> Result<(), Failure> {
     let shape = Shape {
@@ -102,21 +137,26 @@ pub(crate) fn run(args: &LedgerBenchArgs) -> Result<(), Failure> {
         zipf: args.zipf,
         history: args.history,
     };
-    let folder = super::temporary_folder(args.dir.as_deref())?;
-    let path = folder.path().join("ledger.db");
+    let folder = super::temporary_folder(args.folder()?.as_deref())?;
+    let path = args.file.clone().unwrap_or_else(|| folder.path().join("ledger.db"));
+    let acknowledged = args.acknowledged.as_deref().map(Acknowledged::create).transpose()?;
     // Callers that wait for their answers have at most one transfer each in a batch.
     let batch = if args.callers > 1 { args.callers } else { args.batch };
     let batch = usize::try_from(batch).unwrap_or(usize::MAX);
 
-    let progress = console::progress("transfers", args.transfers);
+    let progress = &console::progress("transfers", args.transfers);
+    let acknowledged = acknowledged.as_ref();
+    let task = Task { path: &path, shape: &shape, transfers: args.transfers, acknowledged, progress };
     let mut run = match args.callers {
-        1 => batches::run(&path, &shape, args.transfers, batch, &progress)?,
-        callers => callers::run(&path, &shape, args.transfers, callers, &progress)?,
+        1 => batches::run(&task, batch)?,
+        callers => callers::run(&task, callers)?,
     };
     progress.finish_and_clear();
     let peak_rss_bytes = peak_rss_bytes();
     let reopened = books::check(&path, &shape, run.expected)?;
-    std::fs::remove_file(&path).or_fail(|| format!("cannot remove {}", path.display()))?;
+    if args.file.is_none() {
+        std::fs::remove_file(&path).or_fail(|| format!("cannot remove {}", path.display()))?;
+    }
     let limit = limit::run(folder.path(), args.transfers, batch, args.ids)?;
     let (singles, single_time) = limit::one_by_one(folder.path(), SINGLE_TIME, args.ids)?;
 
