@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use hundi_ledger::sqlite::{Options, StepError};
-use hundi_ledger::{Account, AccountFlags, Clock, Currency, Ledger, Timestamp, Transfer};
+use hundi_ledger::{
+    Account, AccountFlags, Clock, Currency, Ledger, QueryFilter, Reads as _, Timestamp, Transfer,
+};
 use serde_json::Value;
 
 const SECOND: u64 = 1_000_000_000;
@@ -316,4 +318,58 @@ fn a_script_is_durable_line_by_line() {
         said.lines().next().unwrap().contains("\"line\":1") && said.contains("\"timestamp\":\"10\""),
         "{said}"
     );
+}
+
+#[test]
+fn a_file_without_one_of_its_tables_is_damaged() {
+    let live = live();
+    let tables = ["meta", "accounts", "balances", "events", "pendings", "burnt", "transfer_runs", "commits"];
+    for table in tables {
+        let copy = live.path(&format!("without-{table}.db"));
+        live.ledger("backup", &[copy.to_str().unwrap()]);
+        let connection = hundi_ledger::rusqlite::Connection::open(&copy).unwrap();
+        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        drop(connection);
+        for (verb, arguments) in [
+            ("verify", &[][..]),
+            ("accounts", &[]),
+            ("transfers", &[]),
+            ("balance", &["17"]),
+            ("script", &[]),
+        ] {
+            let output = hundi(verb, &copy, arguments);
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{verb} without {table}: {said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+            let names = ["is damaged", &*format!("without-{table}.db"), &*format!("table {table}"), "backup"];
+            assert!(names.iter().all(|name| said.contains(name)), "{verb} without {table}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_script_whose_answers_nobody_reads_says_how_far_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("script.db");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hundi"))
+        .args(["ledger", "script"])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take()); // Before anything is written.
+    let mut input = child.stdin.take().unwrap();
+    for id in 1..=5 {
+        let line = format!(r#"{{"op":"create_accounts","events":[{{"id":"{id}","ledger":1,"code":1}}]}}"#);
+        let _ = writeln!(input, "{line}"); // It may have ended by then.
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.lines().count() == 1 && said.contains("line 1") && said.contains("none after it"), "{said}");
+    let accounts = Ledger::open(&file).unwrap().query_accounts(&QueryFilter::all(10)).unwrap();
+    assert_eq!(accounts.len(), 1, "that line was run, and none after it");
 }

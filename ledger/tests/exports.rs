@@ -407,8 +407,10 @@ fn labels_fall_back_to_numbers() {
 fn the_statement_message_has_the_elements_of_the_schema_in_their_order() {
     let (ledger, labels) = bazaar();
     // Amounts of more than 18 digits have no room in the message.
-    let all = export::camt053(&ledger, &labels, (at(0), at(1000)), at(2000), &mut Vec::new());
+    let mut written = Vec::new();
+    let all = export::camt053(&ledger, &labels, (at(0), at(1000)), at(2000), &mut written);
     assert!(all.unwrap_err().to_string().contains("more than 18 digits"));
+    assert!(written.is_empty(), "what is refused is refused before the first byte");
     let id = |name: &str| labels.account(name).unwrap();
     for account in
         [id("  spaced   name "), id("<xml>&amp;"), id("\u{7}"), id("émile"), 102.into(), 104.into()]

@@ -1,5 +1,6 @@
 //! Opening a ledger's file beside its owner, finding accounts in it, and printing what was found.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use hundi_ledger::export::{ExportError, Labels};
 use hundi_ledger::sqlite::{OpenError, ReadError, Snapshot};
 use hundi_ledger::{Account, AccountId, QueryFilter, Reads as _};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Which file.
 #[derive(Debug, Args)]
@@ -34,11 +35,11 @@ impl FileArgs {
     pub(super) fn open(&self) -> Result<Opened, Failure> {
         let ledger = Snapshot::open(&self.file).map_err(|error| cannot_open(&self.file, &error))?;
         let labels = Labels::read(&ledger).map_err(|error| {
-            let what = format!("{}: {error}", self.file.display());
-            if matches!(error, ExportError::Format(_)) {
-                Failure::input(what)
-            } else {
-                Failure::outside(what)
+            let what = || format!("{}: {error}", self.file.display());
+            match &error {
+                ExportError::Format(_) => Failure::input(what()),
+                ExportError::Read(error @ ReadError::Damaged(_)) => damaged(&self.file, error),
+                _ => Failure::outside(what()),
             }
         })?;
         Ok(Opened { ledger, labels, path: self.file.clone() })
@@ -47,6 +48,9 @@ impl FileArgs {
 
 /// Says why a file could not be opened, with the path once.
 pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
+    if matches!(error, OpenError::Damaged(_)) {
+        return damaged(path, error);
+    }
     let what = match error {
         OpenError::InUse(_) | OpenError::NotFound(_) => error.to_string(),
         _ => format!("{}: {error}", path.display()),
@@ -59,6 +63,15 @@ pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
     }
 }
 
+/// The file contradicts itself. No command mends it.
+fn damaged(path: &Path, error: impl Display) -> Failure {
+    let path = path.display();
+    Failure::new(
+        Exit::No,
+        format_args!("{path}: {error}; leave it as it is, and go on with a backup that verifies"),
+    )
+}
+
 impl Opened {
     /// The file's path.
     pub(super) fn path(&self) -> &Path {
@@ -67,6 +80,9 @@ impl Opened {
 
     /// A failed read.
     pub(super) fn failed(&self, error: &ReadError) -> Failure {
+        if matches!(error, ReadError::Damaged(_)) {
+            return damaged(&self.path, error);
+        }
         Failure::outside(format_args!("{}: {error}", self.path.display()))
     }
 

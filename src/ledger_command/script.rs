@@ -8,7 +8,7 @@ use clap::Args;
 use hundi_ledger::MemoryStore;
 use hundi_ledger::script::{self, FileSession};
 
-use super::file::{cannot_open, is_closed_pipe};
+use super::file::cannot_open;
 use crate::failure::{Exit, Failure};
 
 /// Arguments of `hundi ledger script`.
@@ -18,7 +18,7 @@ Example:
   echo '{\"op\":\"create_accounts\",\"events\":[{\"id\":\"1\",\"ledger\":356,\"code\":1}]}' | hundi ledger script app.db
 
 An answer is printed when what it says is on disk. A bad line gets {\"error\":…} as its answer and the script goes on;
-then the exit code is 1.")]
+then the exit code is 1. When nobody reads the answers any more, the script stops and says after which line.")]
 pub(crate) struct ScriptArgs {
     /// The ledger's file, created if it does not exist; in memory if left out
     file: Option<PathBuf>,
@@ -37,7 +37,6 @@ pub(super) fn run(args: ScriptArgs) -> Result<ExitCode, Failure> {
     match ended {
         Ok(ended) if ended.bad_lines > 0 => Ok(Exit::No.into()),
         Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(script::ScriptError::Io(error)) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(Failure::outside(error)),
     }
 }

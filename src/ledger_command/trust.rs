@@ -129,7 +129,7 @@ fn show(json: bool, path: &Path, report: &VerifyReport) -> Result<(), Failure> {
 /// What is wrong with the file itself is the answer of these commands; anything else is a failure.
 fn refused(path: &Path, error: &VerifyError) -> Failure {
     match error {
-        VerifyError::Open(error) if !matches!(error, OpenError::Damaged(_)) => cannot_open(path, error),
+        VerifyError::Open(error) => cannot_open(path, error),
         _ => Failure::new(Exit::No, format_args!("{}: {error}", path.display())),
     }
 }

@@ -65,6 +65,12 @@ fn message<R: Reads>(
     if from > to {
         return Err(ExportError::Format("the span of time ends before it begins".into()));
     }
+    let read = |id: AccountId| {
+        let read = Statement::read(ledger, id, from, to).map_err(ExportError::Read)?;
+        read.ok_or_else(|| ExportError::Format(format!("there is no account {id}")))
+    };
+    // What has no room is refused before the first byte: nobody should find a part of a message.
+    let units = accounts.iter().map(|id| Unit::of(&read(*id)?, labels)).collect::<Result<Vec<_>, _>>()?;
     let mut xml = Xml { out, open: Vec::new() };
     xml.out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")?;
     xml.start_with("Document", " xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"")?;
@@ -73,11 +79,8 @@ fn message<R: Reads>(
     xml.leaf("MsgId", &identifier(b"message", accounts, (from, to), created))?;
     xml.leaf("CreDtTm", &DateTime::from(created).to_string())?;
     xml.end()?;
-    for id in accounts {
-        let read = Statement::read(ledger, *id, from, to).map_err(ExportError::Read)?;
-        let statement = read.ok_or_else(|| ExportError::Format(format!("there is no account {id}")))?;
-        let unit = Unit::of(&statement, labels)?;
-        xml.statement(&statement, &unit, labels, created)?;
+    for (id, unit) in accounts.iter().zip(&units) {
+        xml.statement(&read(*id)?, unit, labels, created)?;
     }
     xml.end()?;
     xml.end()?;

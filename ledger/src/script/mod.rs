@@ -52,9 +52,17 @@ pub struct Ended {
 /// Why a script could not go on. A bad line is no reason: it gets its answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    /// The input could not be read, or the output not be written.
-    #[error("cannot read the script or write its answers: {0}")]
+    /// The input could not be read.
+    #[error("cannot read the script: {0}")]
     Io(#[from] io::Error),
+    /// The answer to a line could not be written, for instance because nobody reads it any more. The line was run.
+    #[error("cannot write the answer to line {line}: {source}; that line was run, and none after it")]
+    Answer {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        source: io::Error,
+    },
     /// The ledger could not read or commit. Nothing more is known of the last line.
     #[error("the ledger failed: {0}")]
     Ledger(Box<dyn std::error::Error + Send + Sync>),
@@ -98,8 +106,8 @@ pub fn run<S: Session>(
             Err(Failure::Script(error)) => return Err(error),
         };
         answer.push(b'\n');
-        output.write_all(&answer)?;
-        output.flush()?;
+        let written = output.write_all(&answer).and_then(|()| output.flush());
+        written.map_err(|source| ScriptError::Answer { line: ended.lines, source })?;
     }
     Ok(ended)
 }

@@ -111,6 +111,13 @@ fn damage(error: &rusqlite::Error) -> Option<String> {
         {
             Some(error.to_string())
         }
+        // The ledger's statements are fixed: what they name and the file has not is missing in the file.
+        rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such ") => {
+            Some(text.replacen("no such ", "there is no ", 1).replacen(": ", " ", 1))
+        }
+        rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such ") => {
+            Some(msg.replacen("no such ", "there is no ", 1).replacen(": ", " ", 1))
+        }
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::IntegralValueOutOfRange(..) => Some(error.to_string()),

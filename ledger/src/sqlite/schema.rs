@@ -296,8 +296,10 @@ fn write_objects(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 /// Every table, index and view must be as it was created.
 pub(super) fn check_objects(connection: &Connection) -> Result<(), OpenError> {
     let found = objects(connection)?;
-    let mut statement =
-        connection.prepare("SELECT substr(key, 9), value FROM meta WHERE key LIKE 'schema: %'")?;
+    // Tables before what belongs to them.
+    let mut statement = connection.prepare(
+        "SELECT substr(key, 9), value FROM meta WHERE key LIKE 'schema: %' ORDER BY key LIKE 'schema: table %' DESC, key",
+    )?;
     let mut rows = statement.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {

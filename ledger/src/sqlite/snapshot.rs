@@ -47,6 +47,7 @@ impl Snapshot {
         let lookup = Lookup::open_existing(path)?;
         lookup.connection.execute_batch("BEGIN")?; // Ends with the connection.
         schema::check_format(&lookup.connection)?;
+        schema::check_objects(&lookup.connection)?;
         let last = last_commit(&lookup.connection)?;
         let commit = Commit { seq: last.seq, hash: last.hash };
         let (state, _) = load::state(lookup, &last, Tuning { recent_events: 0, lag_events: 1 })?;
