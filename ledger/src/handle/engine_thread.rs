@@ -278,6 +278,7 @@ impl EngineThread {
                             std::slice::from_ref(transfer),
                         )?);
                     }
+                    self.queue.recycle(transfers);
                     Answer::Group(promise, results)
                 }
                 Err(error) => Answer::Said(Box::new(move |outcome: Result<(), LedgerError>| {
@@ -363,9 +364,11 @@ impl EngineThread {
             self.hand_over(); // The disk first: to wake many takes a while.
         }
         let commit = self.begun.elapsed();
+        // Who is answered may be back before all are: such a caller is not one who waited already.
+        let before = self.queue.waiting_events();
         answers.into_iter().for_each(|answer| answer.give(&outcome));
         if callers > 0 {
-            self.gather.begin(callers, self.queue.waiting_events(), commit);
+            self.gather.begin(callers, before, commit);
         }
     }
 

@@ -13,6 +13,9 @@ use crate::{Account, CreateAccountResult, CreateTransferResult, Transfer};
 /// Events that may wait in the queue; more calls are refused.
 const WAITING_EVENTS_MAX: usize = 1 << 20;
 
+/// Transfers for which a group's memory is kept: half a megabyte.
+const SPARE_MAX: usize = 4096;
+
 /// A read of the state: runs on the engine's thread, and gives what is to be said once all it saw is durable. Refused, it is
 /// given the reason.
 pub(super) type Read = Box<dyn FnOnce(Result<&State, LedgerError>) -> Said + Send>;
@@ -96,6 +99,8 @@ struct Inside {
     requests: VecDeque<Request>,
     events: VecDeque<Event>,
     waiting_events: usize,
+    /// For the next group: memory that is there, for all callers wait while one of them fetches new.
+    spare: Vec<Transfer>,
     /// The engine's thread waits for a signal: an event, or so many waiting events.
     asleep: Option<usize>,
     /// No more requests are taken.
@@ -166,7 +171,9 @@ impl Queue {
             _ => {
                 let promise = GroupPromise::new();
                 let seat = promise.seat(0);
-                inside.requests.push_back(Request::Group(vec![transfer], promise));
+                let mut transfers = std::mem::take(&mut inside.spare);
+                transfers.push(transfer);
+                inside.requests.push_back(Request::Group(transfers, promise));
                 seat
             }
         };
@@ -221,6 +228,15 @@ impl Queue {
         }
         events.append(&mut inside.events);
         inside.closed
+    }
+
+    /// Gives a group's memory back.
+    pub(super) fn recycle(&self, mut transfers: Vec<Transfer>) {
+        transfers.clear();
+        let mut inside = self.lock();
+        if (inside.spare.capacity()..=SPARE_MAX).contains(&transfers.capacity()) {
+            inside.spare = transfers;
+        }
     }
 
     /// How many events wait.

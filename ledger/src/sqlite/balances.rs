@@ -15,6 +15,9 @@ pub(super) struct Sweep {
     changed: Vec<u64>,
     /// The next account of the sweep.
     next: usize,
+    /// How far beyond `next` the sweep should be, in accounts times `events`: of small commits only every so many
+    /// writes balances, of 64 accounts together.
+    due: usize,
     /// Balances are on disk for all events up to this time.
     pub(super) from: Timestamp,
     /// The newest event when the sweep began.
@@ -41,12 +44,15 @@ impl Sweep {
 
     /// The rows that are to be written with a commit of so many events, the newest at `newest`.
     pub(super) fn take(&mut self, accounts: &[Held], events: usize, newest: Timestamp) -> Vec<BalanceRow> {
-        let share = (accounts.len() * events).div_ceil(self.events.max(1));
-        let upto = (self.next + share.next_multiple_of(64)).min(accounts.len());
+        let of_one = self.events.max(1);
+        self.due += accounts.len() * events;
+        let due = self.next + self.due / of_one;
+        let upto = if due >= accounts.len() { accounts.len() } else { due / 64 * 64 };
         let rows = self.rows(accounts, self.next, upto);
+        self.due -= (upto - self.next) * of_one;
         self.next = upto;
         if upto == accounts.len() {
-            self.next = 0;
+            (self.next, self.due) = (0, 0);
             self.from = self.began;
             self.began = newest;
         }
@@ -55,7 +61,7 @@ impl Sweep {
 
     /// All rows that lag.
     pub(super) fn take_all(&mut self, accounts: &[Held], newest: Timestamp) -> Vec<BalanceRow> {
-        self.next = 0;
+        (self.next, self.due) = (0, 0);
         self.from = newest;
         self.began = newest;
         self.rows(accounts, 0, accounts.len())
@@ -79,5 +85,61 @@ impl Sweep {
             }
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Account;
+
+    fn accounts(count: usize) -> Vec<Held> {
+        let account = |id| Held { account: Account::new(id, 1, 1), head: Timestamp::ZERO };
+        (1..=count as u128).map(account).collect()
+    }
+
+    /// Commits of `events` events, each of which changes all accounts, until one sweep is over: the rows of each.
+    fn one_sweep(sweep: &mut Sweep, accounts: &[Held], events: usize) -> Vec<usize> {
+        let (mut rows, before) = (Vec::new(), sweep.began);
+        while sweep.began == before {
+            (0..accounts.len()).for_each(|place| {
+                sweep.mark(Slot::at(place));
+            });
+            let newest = Timestamp(before.0 + rows.len() as u64 + 1);
+            rows.push(sweep.take(accounts, events, newest).len());
+        }
+        rows
+    }
+
+    #[test]
+    fn a_sweep_covers_all_accounts_in_so_many_events() {
+        for (count, lag, events, commits) in [
+            (1_000, 4_096, 64, 64),
+            (1_000, 4_096, 1, 4_096),
+            (10, 100, 1, 100),
+            (65, 100, 7, 15),
+            (9, 100, 500, 1),
+        ] {
+            let accounts = accounts(count);
+            let mut sweep = Sweep::resume(Timestamp::ZERO, Timestamp::FIRST, lag);
+            for _ in 0..2 {
+                let rows = one_sweep(&mut sweep, &accounts, events);
+                assert_eq!(rows.len(), commits, "{count} accounts, {events} events in a commit");
+                assert_eq!(rows.iter().sum::<usize>(), count);
+                let share = (count * events).div_ceil(lag);
+                assert!(
+                    rows.iter().all(|rows| *rows < share + 64),
+                    "none writes more than its share: {rows:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn small_commits_write_no_balances_most_of_the_time() {
+        let accounts = accounts(10_000);
+        let mut sweep = Sweep::resume(Timestamp::ZERO, Timestamp::FIRST, 1 << 17);
+        let rows = one_sweep(&mut sweep, &accounts, 64);
+        assert!(rows.iter().filter(|rows| **rows == 0).count() > rows.len() * 9 / 10);
     }
 }

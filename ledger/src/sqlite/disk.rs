@@ -11,12 +11,13 @@ use super::error::CommitError;
 use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
+use super::log::Length;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
 
 /// Pages in the write-ahead log from which on a commit copies them into the file (64 MiB).
-const CHECKPOINT_PAGES: i64 = 16 * 1024;
+const CHECKPOINT_PAGES: u64 = 16 * 1024;
 
 /// Rows in a commit up to which the log is given room ahead: for a larger one, to write its room twice would cost
 /// more than a file that grows.
@@ -40,6 +41,7 @@ pub struct Disk {
     path: PathBuf,
     last: Commit,
     poisoned: bool,
+    log: Length,
     room: Room,
     pub(super) ids: IdWriter,
     pub(super) guard: Guard,
@@ -48,14 +50,14 @@ pub struct Disk {
 
 impl Disk {
     pub(super) fn new(
-        (connection, guard): (Connection, Guard),
+        (connection, guard, log): (Connection, Guard, Length),
         path: PathBuf,
         last: Commit,
         ids: IdWriter,
         ownership: Ownership,
     ) -> Self {
         let room = Room::new(&path);
-        Self { connection, path, last, poisoned: false, room, ids, guard, _ownership: ownership }
+        Self { connection, path, last, poisoned: false, log, room, ids, guard, _ownership: ownership }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -151,13 +153,12 @@ impl Disk {
 
     /// Copies the log into the file when it is large; else sees that the next commits find room in it.
     fn checkpoint_if_large(&mut self, rows: usize) -> rusqlite::Result<()> {
-        let pages: i64 =
-            self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
+        let pages = self.log.pages();
         if pages >= CHECKPOINT_PAGES {
             return checkpoint(&self.connection);
         }
         if rows <= ROOM_ROWS_MAX {
-            self.room.make(pages.unsigned_abs(), CHECKPOINT_PAGES.unsigned_abs());
+            self.room.make(pages, CHECKPOINT_PAGES);
         }
         Ok(())
     }

@@ -69,12 +69,13 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     identity::check(&connection, path)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let guard = Guard::install(&mut connection)?;
+    let length = log::Length::watch(&mut connection)?;
     let last = last_commit(&connection)?;
     let tuning = Tuning { recent_events: options.recent_events, lag_events: options.lag_events };
     let lookup = Lookup::open(path)?;
     let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
-    Ok((state, Disk::new((connection, guard), PathBuf::from(path), commit, ids, ownership)))
+    Ok((state, Disk::new((connection, guard, length), PathBuf::from(path), commit, ids, ownership)))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {

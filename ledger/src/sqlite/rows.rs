@@ -1,5 +1,7 @@
 //! Inserting many rows with few calls: one prepared statement takes [`GROUP`] rows, another takes one.
 
+use std::sync::OnceLock;
+
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 /// Rows in the larger statement. More saves little and costs a longer statement to prepare.
@@ -11,6 +13,21 @@ pub(super) struct Table {
     pub(super) insert: &'static str,
     /// How many columns.
     pub(super) columns: usize,
+    /// The statements for [`GROUP`] rows and for one: the long one takes as long to write as a row takes to insert.
+    sql: [OnceLock<String>; 2],
+}
+
+impl Table {
+    pub(super) const fn new(insert: &'static str, columns: usize) -> Self {
+        Self { insert, columns, sql: [const { OnceLock::new() }; 2] }
+    }
+
+    fn sql(&self, rows: usize) -> &str {
+        self.sql[usize::from(rows == 1)].get_or_init(|| {
+            let row = format!("({})", vec!["?"; self.columns].join(","));
+            format!("{} VALUES {}", self.insert, vec![row; rows].join(","))
+        })
+    }
 }
 
 /// Binds the columns of one row, from left to right.
@@ -37,13 +54,13 @@ pub(super) fn insert_rows<R>(
 ) -> rusqlite::Result<()> {
     let (groups, rest) = rows.as_chunks::<GROUP>();
     if !groups.is_empty() {
-        let mut statement = connection.prepare_cached(&sql(table, GROUP))?;
+        let mut statement = connection.prepare_cached(table.sql(GROUP))?;
         for group in groups {
             insert_group(&mut statement, table, group, &bind)?;
         }
     }
     if !rest.is_empty() {
-        let mut statement = connection.prepare_cached(&sql(table, 1))?;
+        let mut statement = connection.prepare_cached(table.sql(1))?;
         for row in rest {
             insert_group(&mut statement, table, std::slice::from_ref(row), &bind)?;
         }
@@ -63,9 +80,4 @@ fn insert_group<R>(
     }
     assert_eq!(binder.next, rows.len() * table.columns + 1, "{} binds all columns", table.insert);
     binder.statement.raw_execute().map(|_| ())
-}
-
-fn sql(table: &Table, rows: usize) -> String {
-    let row = format!("({})", vec!["?"; table.columns].join(","));
-    format!("{} VALUES {}", table.insert, vec![row; rows].join(","))
 }

@@ -9,30 +9,28 @@ use super::number::Number;
 use super::rows::{Binder, Table, insert_rows};
 use crate::{Account, EventKind, Phase, Timestamp, TransferId};
 
-const ACCOUNTS: Table = Table {
-    insert: "INSERT OR ROLLBACK INTO accounts(n, id, ledger, code, flags, timestamp, user_data_128, user_data_64, \
+static ACCOUNTS: Table = Table::new(
+    "INSERT OR ROLLBACK INTO accounts(n, id, ledger, code, flags, timestamp, user_data_128, user_data_64, \
              user_data_32)",
-    columns: 9,
-};
-const EVENTS: Table = Table {
-    insert: "INSERT OR ROLLBACK INTO events(timestamp, id, debit, credit, amount, flags, code, debit_prev, \
+    9,
+);
+static EVENTS: Table = Table::new(
+    "INSERT OR ROLLBACK INTO events(timestamp, id, debit, credit, amount, flags, code, debit_prev, \
              credit_prev, after_debit_debits_pending, after_debit_debits_posted, after_debit_credits_pending, \
              after_debit_credits_posted, after_credit_debits_pending, after_credit_debits_posted, \
              after_credit_credits_pending, after_credit_credits_posted, pending, timeout, user_data_128, \
              user_data_64, user_data_32)",
-    columns: 22,
-};
-const BALANCES: Table = Table {
-    insert: "INSERT OR REPLACE INTO balances(n, head, debits_pending, debits_posted, credits_pending, \
+    22,
+);
+static BALANCES: Table = Table::new(
+    "INSERT OR REPLACE INTO balances(n, head, debits_pending, debits_posted, credits_pending, \
              credits_posted, closed)",
-    columns: 7,
-};
-const PENDINGS: Table =
-    Table { insert: "INSERT OR ROLLBACK INTO pendings(timestamp, status, expires_at)", columns: 3 };
-const BURNT: Table = Table { insert: "INSERT OR ROLLBACK INTO burnt(id)", columns: 1 };
-const RUNS: Table =
-    Table { insert: "INSERT OR ROLLBACK INTO transfer_runs(id, first, last_id, last)", columns: 4 };
-const IDS: Table = Table { insert: "INSERT OR REPLACE INTO transfer_ids(id, timestamp)", columns: 2 };
+    7,
+);
+static PENDINGS: Table = Table::new("INSERT OR ROLLBACK INTO pendings(timestamp, status, expires_at)", 3);
+static BURNT: Table = Table::new("INSERT OR ROLLBACK INTO burnt(id)", 1);
+static RUNS: Table = Table::new("INSERT OR ROLLBACK INTO transfer_runs(id, first, last_id, last)", 4);
+static IDS: Table = Table::new("INSERT OR REPLACE INTO transfer_ids(id, timestamp)", 2);
 
 /// Rows that say what happened; everything else is an index of them.
 pub(super) struct Rows<'a> {
