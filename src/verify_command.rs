@@ -7,7 +7,7 @@ use hundi_protocol::{Certificate, Outcome, UncheckedCertificate, Verifier};
 use serde::Serialize;
 
 use crate::console;
-use crate::failure::{Failure, While as _};
+use crate::failure::Failure;
 use crate::network_args::NetworkArgs;
 use crate::orders::format_amount;
 
@@ -83,7 +83,8 @@ pub(crate) fn sentence(certificate: &Certificate) -> String {
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let network = args.network.load()?;
     let path = args.file.display();
-    let text = std::fs::read_to_string(&args.file).or_fail(|| format!("cannot read {path}"))?;
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| Failure::input(format_args!("cannot read {path}: {error}")))?;
     let unchecked: UncheckedCertificate = serde_json::from_str(&text)
         .map_err(|error| Failure::input(format_args!("{path}: not a certificate: {error}")))?;
     let certificate = unchecked

@@ -64,6 +64,7 @@ fn check_shape(report: &Value) {
             "banks",
             "committed",
             "committed_amount_minor",
+            "committed_amounts_minor",
             "coordinators",
             "currency",
             "kills",

@@ -160,6 +160,28 @@ fn a_customer_who_lost_the_answer_repeats_the_order_and_pays_once() {
 }
 
 #[test]
+fn a_kept_order_is_not_sent_for_another_one() {
+    let network = start();
+    let order = network.dir.path().join("order.jws").display().to_string();
+    sign_only(&network, &order);
+    let kept = std::fs::read(&order).unwrap();
+    for (amount, more, words) in [
+        ("1.00", ["--note", "rent"], "holds an order with another note"),
+        ("2.00", ["--note", ""], "holds an order with another amount"),
+        ("2.00", ["--note", "rent"], "holds an order with another amount, note"),
+    ] {
+        let output =
+            network.pay("asha@alpha", "bela@beta", amount).args(["--order", &order]).args(more).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    }
+    assert_eq!(std::fs::read(&order).unwrap(), kept, "left as it was");
+    assert_eq!(network.balance("asha@alpha"), 10_000);
+}
+
+#[test]
 fn a_second_process_on_the_same_data_is_refused() {
     let network = start();
     for node in ["bank-alpha", "coordinator-c1"] {

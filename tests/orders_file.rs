@@ -58,6 +58,10 @@ fn a_missing_file_is_one_line() {
     let output = run(&["demo", "--orders", "no/such/file.csv"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["demo", "--orders", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is a folder, not a file of orders"), "{}", stderr(&output));
 }
 
 #[test]
@@ -73,6 +77,7 @@ fn orders_of_several_banks_and_currencies_are_paid() {
         (&3.into(), &3.into(), &2.into())
     );
     assert_eq!((&report["currency"], &report["committed_amount_minor"]), (&"CZK,JPY".into(), &().into()));
+    assert_eq!(report["committed_amounts_minor"], serde_json::json!({ "CZK": "200", "JPY": "7" }));
     assert_eq!(report["audit"]["ok"], true);
 }
 

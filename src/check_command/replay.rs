@@ -45,7 +45,8 @@ struct Walked {
 /// Walks the story of a file again.
 pub(super) fn run(file: &Path, json: bool) -> Result<(), Failure> {
     let path = file.display();
-    let text = std::fs::read_to_string(file).or_fail(|| format!("cannot read {path}"))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::input(format_args!("cannot read {path}: {error}")))?;
     let story: Story = serde_json::from_str(&text)
         .map_err(|error| Failure::input(format_args!("{path}: not a story: {error}")))?;
     let config = || {

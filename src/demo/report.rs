@@ -27,6 +27,8 @@ pub(super) struct Report {
     unknown: usize,
     /// Of the one currency; of several, `null`, for they have no sum.
     committed_amount_minor: Option<String>,
+    /// Of each currency.
+    committed_amounts_minor: BTreeMap<String, String>,
     currency: String,
     kills: Vec<Kill>,
     seconds: f64,
@@ -94,6 +96,10 @@ impl Report {
             aborted: count(Some(Outcome::Abort)),
             unknown: count(None),
             committed_amount_minor,
+            committed_amounts_minor: amounts
+                .iter()
+                .map(|(currency, sum)| (currency.to_string(), sum.to_string()))
+                .collect(),
             currency,
             kills,
             seconds: seconds(results.elapsed),

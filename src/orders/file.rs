@@ -2,14 +2,15 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
 use csv::ByteRecord;
 use hundi_protocol::{AccountName, AccountRef, BankName, Currency, Minor, NOTE_SIZE_MAX};
 
-use super::money::{minor_digits, parse_amount};
-use super::problems::Problems;
+use super::money::{minor_digits, parse_amount, parse_decimal};
+use super::problems::{Problems, quoted};
 use crate::failure::Failure;
 
 /// The header of an orders file; the columns may stand in any order.
@@ -76,6 +77,9 @@ impl OrdersFile {
     /// # Errors
     /// A [`Failure`] that names every bad line and column (the first twenty, then how many more).
     pub(crate) fn read(path: &Path, network: Option<BTreeSet<BankName>>) -> Result<Self, Failure> {
+        if path.is_dir() {
+            return Err(Failure::input(format_args!("{} is a folder, not a file of orders", path.display())));
+        }
         let file = std::fs::File::open(path)
             .map_err(|error| Failure::input(format_args!("cannot read {}: {error}", path.display())))?;
         Self::read_from(path, network, file)
@@ -151,6 +155,8 @@ struct Reading {
     banks: BTreeMap<BankName, String>,
     /// The banks of the network, if it is known.
     network: Option<BTreeSet<BankName>>,
+    /// The columns of the line at hand that are not UTF-8, which is said already.
+    unreadable: Vec<&'static str>,
     /// Account → the currency of its orders, and the line that says so first.
     currencies: HashMap<AccountRef, (Currency, u64)>,
 }
@@ -163,6 +169,7 @@ impl Reading {
             seen: HashMap::new(),
             banks: BTreeMap::new(),
             network,
+            unreadable: Vec::new(),
             currencies: HashMap::new(),
         }
     }
@@ -179,12 +186,15 @@ impl Reading {
     fn header(&mut self, record: &ByteRecord) -> Option<Places> {
         let mut names: Vec<String> = Vec::with_capacity(record.len());
         for (i, name) in record.iter().enumerate() {
-            let Ok(name) = std::str::from_utf8(name) else {
-                self.problems.line(1, format_args!("field {} of the header is not UTF-8", i + 1));
-                return None;
-            };
+            if let Some(what) = not_utf8(name) {
+                self.problems.line(1, format_args!("field {} of the header: {what}", i + 1));
+            }
+            let name = String::from_utf8_lossy(name);
             // Spreadsheets put a byte order mark before the first name.
-            names.push(name.strip_prefix('\u{feff}').filter(|_| i == 0).unwrap_or(name).to_owned());
+            names.push(name.strip_prefix('\u{feff}').filter(|_| i == 0).unwrap_or(&name).to_owned());
+        }
+        if !self.problems.is_empty() {
+            return None;
         }
         let mut places = [0; COLUMNS.len()];
         for (place, column) in places.iter_mut().zip(COLUMNS) {
@@ -193,11 +203,12 @@ impl Reading {
                 None => self.problems.line(1, format_args!("column {column} is missing in the header")),
             }
         }
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
-                self.problems.line(1, format_args!("column {name:?} is there twice in the header"));
+        let mut seen = BTreeSet::new();
+        for name in &names {
+            if !seen.insert(name) {
+                self.problems.line(1, format_args!("column {} is there twice in the header", quoted(name)));
             } else if !COLUMNS.contains(&name.as_str()) {
-                self.problems.line(1, format_args!("column {name:?} of the header is unknown"));
+                self.problems.line(1, format_args!("column {} of the header is unknown", quoted(name)));
             }
         }
         self.problems.is_empty().then_some(places)
@@ -209,23 +220,28 @@ impl Reading {
             self.problems.line(line, format_args!("{found} fields, the header has {expected}"));
             return;
         }
-        let mut fields = [""; COLUMNS.len()];
-        let mut readable = true;
-        for ((field, place), column) in fields.iter_mut().zip(places).zip(COLUMNS) {
-            match std::str::from_utf8(&record[*place]) {
-                Ok(text) => *field = text,
-                Err(_) => {
-                    let shown = String::from_utf8_lossy(&record[*place]);
-                    self.problems.field(line, column, &shown, "not UTF-8");
-                    readable = false;
-                }
+        // What is not UTF-8 is said once, as such; the other fields of the line are still looked at.
+        self.unreadable.clear();
+        for (place, column) in places.iter().zip(COLUMNS) {
+            if let Some(what) = not_utf8(&record[*place]) {
+                let shown = String::from_utf8_lossy(&record[*place]);
+                self.problems.field(line, column, &shown, what);
+                self.unreadable.push(column);
             }
         }
-        if readable
-            && let Some(order) = self.order(line, fields)
+        let fields = places.map(|place| String::from_utf8_lossy(&record[place]));
+        let order = self.order(line, fields.each_ref().map(AsRef::as_ref));
+        if let Some(order) = order.filter(|_| self.unreadable.is_empty())
             && self.one_currency(line, &order)
         {
             self.keep(line, order);
+        }
+    }
+
+    /// A problem of one field, unless it could not be read at all.
+    fn refuse(&mut self, line: u64, column: &str, value: &str, what: impl fmt::Display) {
+        if !self.unreadable.contains(&column) {
+            self.problems.field(line, column, value, what);
         }
     }
 
@@ -244,7 +260,7 @@ impl Reading {
         let payer = AccountRef { name: payer_name?, bank: payer_bank? };
         let payee = AccountRef { name: payee_name?, bank: payee_bank? };
         if payer == payee {
-            self.problems.field(line, "payee_account", payee.name.as_str(), "the payer cannot pay itself");
+            self.refuse(line, "payee_account", payee.name.as_str(), "the payer cannot pay itself");
             return None;
         }
         Some(FileOrder {
@@ -261,12 +277,7 @@ impl Reading {
         let fits =
             (1..=ORDER_ID_SIZE_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if !fits {
-            self.problems.field(
-                line,
-                "order_id",
-                text,
-                "expected 1 to 64 letters, digits or signs, no spaces",
-            );
+            self.refuse(line, "order_id", text, "expected 1 to 64 letters, digits or signs, no spaces");
         }
         fits.then(|| text.to_owned())
     }
@@ -274,7 +285,7 @@ impl Reading {
     /// A bank's node has its name in lower case; two spellings of one name would be one node for two banks.
     fn bank(&mut self, line: u64, column: &str, text: &str) -> Option<BankName> {
         let Ok(bank) = BankName::new(&text.to_lowercase()) else {
-            self.problems.field(line, column, text, "expected a bank's name: 1 to 63 of A-Z, a-z, 0-9 and -");
+            self.refuse(line, column, text, "expected a bank's name: 1 to 63 of A-Z, a-z, 0-9 and -");
             return None;
         };
         if let Some(network) = &self.network
@@ -282,7 +293,7 @@ impl Reading {
         {
             let banks: Vec<&str> = network.iter().map(BankName::as_str).collect();
             let what = format!("not a bank of this network, which has {}", banks.join(", "));
-            self.problems.field(line, column, text, what);
+            self.refuse(line, column, text, what);
             return None;
         }
         match self.banks.get(&bank) {
@@ -292,7 +303,7 @@ impl Reading {
             Some(spelling) if spelling == text => {}
             Some(spelling) => {
                 let what = format!("clashes with {spelling:?}: both would be the node {bank}");
-                self.problems.field(line, column, text, what);
+                self.refuse(line, column, text, what);
                 return None;
             }
         }
@@ -302,7 +313,7 @@ impl Reading {
     fn account(&mut self, line: u64, column: &str, text: &str) -> Option<AccountName> {
         let name = AccountName::new(text);
         if name.is_err() {
-            self.problems.field(line, column, text, "expected 1 to 64 of A-Z, a-z, 0-9, . _ -");
+            self.refuse(line, column, text, "expected 1 to 64 of A-Z, a-z, 0-9, . _ -");
         }
         name.ok()
     }
@@ -310,7 +321,7 @@ impl Reading {
     fn currency(&mut self, line: u64, text: &str) -> Option<Currency> {
         let known = text.parse::<Currency>().ok().filter(|currency| minor_digits(*currency).is_some());
         if known.is_none() {
-            self.problems.field(line, "currency", text, "not a currency of ISO 4217");
+            self.refuse(line, "currency", text, "not a currency of ISO 4217");
         }
         known
     }
@@ -322,7 +333,7 @@ impl Reading {
                 *self.currencies.entry(account.clone()).or_insert((order.currency, line));
             if known != order.currency {
                 let what = format!("{account} has {known} in line {first_line}; an account has one currency");
-                self.problems.field(line, "currency", order.currency.as_str(), what);
+                self.refuse(line, "currency", order.currency.as_str(), what);
                 return false;
             }
         }
@@ -330,16 +341,22 @@ impl Reading {
     }
 
     fn amount(&mut self, line: u64, text: &str, currency: Option<Currency>) -> Option<Minor> {
-        // With an unknown currency the digits are still worth a look.
-        let currency = currency.or_else(|| "EUR".parse().ok())?;
-        parse_amount(text, currency).map_err(|what| self.problems.field(line, "amount", text, what)).ok()
+        // Without a currency, which is a problem of its own, the digits are still worth a look.
+        let amount = match currency {
+            Some(currency) => parse_amount(text, currency).map(Some),
+            None => parse_decimal(text, 2).map(|_| None),
+        };
+        amount.unwrap_or_else(|what| {
+            self.refuse(line, "amount", text, what);
+            None
+        })
     }
 
     fn purpose(&mut self, line: u64, text: &str) -> Option<String> {
         let fits = text.len() <= NOTE_SIZE_MAX && !text.chars().any(char::is_control);
         if !fits {
             let what = format!("at most {NOTE_SIZE_MAX} bytes, and no control characters");
-            self.problems.field(line, "purpose", text, what);
+            self.refuse(line, "purpose", text, what);
         }
         fits.then(|| text.to_owned())
     }
@@ -355,11 +372,18 @@ impl Reading {
                 let (at, first_line) = *place.get();
                 if let Some(column) = self.orders[at].difference(&order) {
                     let what = format!("line {first_line} has the same id with another {column}");
-                    self.problems.field(line, "order_id", &order.order_id, what);
+                    self.refuse(line, "order_id", &order.order_id, what);
                 }
             }
         }
     }
+}
+
+/// Where bytes stop being UTF-8, and what to do about it.
+fn not_utf8(bytes: &[u8]) -> Option<String> {
+    let at = std::str::from_utf8(bytes).err()?.valid_up_to();
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    Some(format!("byte {} of the field is 0x{byte:02x}, which is not UTF-8: save the file as UTF-8", at + 1))
 }
 
 #[cfg(test)]

@@ -91,12 +91,53 @@ fn every_bad_field_is_named() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_named() {
-    let mut bytes = format!("{HEADER}1,x,a,y,b,1.00,CZK,").into_bytes();
-    bytes.extend_from_slice(b"caf\xe9\n");
+fn bytes_that_are_not_utf8_are_named_and_the_rest_of_the_file_is_looked_at() {
+    let mut bytes = format!("{HEADER}1,x,a,y,b,-1,CZK,").into_bytes();
+    bytes.extend_from_slice(b"caf\xe9\n2,x,a,y,b,1.00,CZ\xff,rent\n3,x,a,y,b,1.00,XXQ,rent\n");
     let text = read(&bytes).map(|file| file.orders).unwrap_err();
-    assert!(text.contains("line 2, column purpose: \"caf\u{fffd}\": not UTF-8"), "{text}");
-    assert!(read(b"\xff\xfe\x00").map(|file| file.orders).unwrap_err().contains("not UTF-8"));
+    let found: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "line 2, column purpose: \"caf\u{fffd}\": byte 4 of the field is 0xe9, which is not UTF-8: save the file as UTF-8",
+        "line 2, column amount: \"-1\": expected digits such as 12.50",
+        "line 3, column currency: \"CZ\u{fffd}\": byte 3 of the field is 0xff, which is not UTF-8: save the file as UTF-8",
+        "line 4, column currency: \"XXQ\": not a currency of ISO 4217",
+    ];
+    assert_eq!(found, expected);
+    let text = read(b"\xff\xfe\x00").map(|file| file.orders).unwrap_err();
+    assert!(
+        text.contains("field 1 of the header: byte 1 of the field is 0xff, which is not UTF-8"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_amount_of_an_unknown_currency_is_held_to_what_every_currency_asks() {
+    let currency = "line 2, column currency: \"XXQ\": not a currency of ISO 4217";
+    for fine in ["1.2345", "99999999999999999999999999999999999999999999", "0"] {
+        check(&format!("1,x,a,y,b,{fine},XXQ,rent\n"), &[currency]);
+    }
+    let amount = "line 2, column amount: \"1,5\": expected digits such as 12.50";
+    check("1,x,a,y,b,\"1,5\",XXQ,rent\n", &[currency, amount]);
+}
+
+#[test]
+fn what_is_long_is_quoted_in_part() {
+    let long = "z".repeat(1_000_000);
+    let text = read(format!("{long},order_id\n").as_bytes()).map(|file| file.orders).unwrap_err();
+    assert!(text.len() < 2_000, "{}", text.len());
+    assert!(text.contains(&format!("column \"{}\"… of the header is unknown", "z".repeat(80))), "{text}");
+    let text = read(format!("{HEADER}1,x,{long},{long},b,{long},{long},{long}\n").as_bytes());
+    let text = text.map(|file| file.orders).unwrap_err();
+    assert!(text.contains("5 problems") && text.len() < 2_000, "{text}");
+}
+
+#[test]
+fn a_file_of_another_kind_is_not_counted_to_its_end() {
+    let mut text = HEADER.to_owned();
+    text.push_str(&"x\n".repeat(1_000_010));
+    let text = read(text.as_bytes()).map(|file| file.orders).unwrap_err();
+    assert!(text.contains("1000000 problems or more, the rest was not read"), "{text}");
+    assert!(text.ends_with("and 999980 more at least"), "{text}");
 }
 
 #[test]

@@ -16,14 +16,7 @@ pub(crate) fn minor_digits(currency: Currency) -> Option<usize> {
 /// What is wrong with it, for a person.
 pub(crate) fn parse_amount(text: &str, currency: Currency) -> Result<Minor, String> {
     let digits = minor_digits(currency).ok_or_else(|| format!("{currency} is not a currency of ISO 4217"))?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || text.ends_with('.') {
-        return Err(format!("expected digits such as {}", example(digits)));
-    }
-    if whole.len() > 1 && whole.starts_with('0') {
-        return Err("starts with a needless 0".to_owned());
-    }
+    let (whole, fraction) = parse_decimal(text, digits)?;
     if fraction.len() > digits {
         return Err(match digits {
             0 => format!("{currency} has no decimals"),
@@ -37,6 +30,22 @@ pub(crate) fn parse_amount(text: &str, currency: Currency) -> Result<Minor, Stri
         Some(minor) if minor <= AMOUNT_MAX => Ok(minor),
         _ => Err(format!("too large: at most {}", format_amount(AMOUNT_MAX, currency))),
     }
+}
+
+/// The digits before and after the point of a decimal, as they have to be in any currency.
+///
+/// # Errors
+/// What is wrong with it, for a person; with an example of so many digits after the point.
+pub(super) fn parse_decimal(text: &str, digits: usize) -> Result<(&str, &str), String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || text.ends_with('.') {
+        return Err(format!("expected digits such as {}", example(digits)));
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err("starts with a needless 0".to_owned());
+    }
+    Ok((whole, fraction))
 }
 
 fn example(digits: usize) -> &'static str {

@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 const SHOWN_MAX: usize = 20;
 /// How many problems are counted before reading stops: a file of another kind has one on every line.
 const COUNTED_MAX: u64 = 1_000_000;
+/// How much of the file's own text a problem repeats, in characters.
+const QUOTED_MAX: usize = 80;
+
+/// A text of the file in quotes, cut short where it is long: a problem stays a line, whatever the file holds.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
 
 /// The problems found so far.
 #[derive(Debug)]
@@ -37,9 +47,7 @@ impl Problems {
 
     /// A problem of one field.
     pub(crate) fn field(&mut self, line: u64, column: &str, value: &str, what: impl fmt::Display) {
-        let shown: String = value.chars().take(40).collect();
-        let cut = if value.chars().nth(40).is_some() { "…" } else { "" };
-        self.add(format_args!("line {line}, column {column}: {shown:?}{cut}: {what}"));
+        self.add(format_args!("line {line}, column {column}: {}: {what}", quoted(value)));
     }
 
     /// Whether it makes no sense to read on.
@@ -55,14 +63,18 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problems = if self.count == 1 { "problem" } else { "problems" };
-        write!(f, "{} is refused, nothing was started: {} {problems}", self.path.display(), self.count)?;
+        let count = match self.count {
+            1 => "1 problem".to_owned(),
+            COUNTED_MAX.. => format!("{COUNTED_MAX} problems or more, the rest was not read"),
+            count => format!("{count} problems"),
+        };
+        write!(f, "{} is refused, nothing was started: {count}", self.path.display())?;
         for problem in &self.shown {
             write!(f, "\n  {problem}")?;
         }
         let more = self.count.saturating_sub(self.shown.len() as u64);
         if more > 0 {
-            write!(f, "\n  and {more} more")?;
+            write!(f, "\n  and {more} more{}", if self.too_many() { " at least" } else { "" })?;
         }
         Ok(())
     }

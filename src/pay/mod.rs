@@ -2,6 +2,7 @@
 
 mod batch;
 mod earlier;
+mod keep;
 mod signed_orders;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::driver::{self, Answer, Options};
 use crate::failure::{Exit, Failure, While as _};
 use crate::network_args::{NetworkArgs, require_bank};
 use crate::operator::block_on;
-use crate::orders::parse_amount;
+use crate::orders::{minor_digits, parse_amount};
 use crate::verify_command::{Proven, sentence};
 
 /// Arguments of `hundi pay`.
@@ -54,8 +55,8 @@ pub(crate) struct PayArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "orders")]
     key: Option<PathBuf>,
     /// Free text for the payee
-    #[arg(long, default_value = "")]
-    note: String,
+    #[arg(long)]
+    note: Option<String>,
     /// The order's id, a UUID of version 7 [default: a new one]
     #[arg(long)]
     id: Option<OrderId>,
@@ -191,14 +192,18 @@ fn submit(args: &PayArgs, network: &Arc<Network>, orders: &[Arc<Order>]) -> Resu
 /// The order to give: a new one, or the one that was kept before an earlier try.
 fn order(args: &PayArgs) -> Result<Arc<Order>, Failure> {
     if let Some(path) = args.order.as_deref().filter(|path| path.exists()) {
-        let bytes = std::fs::read(path).or_fail(|| format!("cannot read {}", path.display()))?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| Failure::input(format_args!("cannot read {}: {error}", path.display())))?;
         let order = Order::parse(bytes.trim_ascii())
             .map_err(|error| Failure::input(format_args!("{}: not an order: {error}", path.display())))?;
-        return match says(args, &order) {
+        let differing = differing(args, &order);
+        return match differing.is_empty() {
             true => Ok(order),
             false => Err(Failure::input(format_args!(
-                "{} holds another order ({order:?}); give --order another file",
-                path.display()
+                "{} holds an order with another {} ({order:?}, note {:?}); give --order another file",
+                path.display(),
+                differing.join(", "),
+                order.note()
             ))),
         };
     }
@@ -207,6 +212,9 @@ fn order(args: &PayArgs) -> Result<Arc<Order>, Failure> {
     else {
         return Err(Failure::input("--from, --to, --amount, --currency and --key make an order"));
     };
+    if minor_digits(currency).is_none() {
+        return Err(Failure::input(format_args!("--currency {currency}: not a currency of ISO 4217")));
+    }
     let amount = parse_amount(amount, currency)
         .map_err(|what| Failure::input(format_args!("amount {amount:?}: {what}")))?;
     let fields = OrderFields {
@@ -215,28 +223,32 @@ fn order(args: &PayArgs) -> Result<Arc<Order>, Failure> {
         credits: vec![Credit { payee: payee.clone(), amount }],
         currency,
         expires_at: expires_at(args),
-        note: args.note.clone(),
+        note: args.note.clone().unwrap_or_default(),
     };
     let order = Order::sign(&fields, &read_key(key)?).map_err(Failure::input)?;
     if let Some(path) = &args.order {
-        std::fs::write(path, order.bytes()).or_fail(|| format!("cannot write {}", path.display()))?;
+        keep::create(path, order.bytes())?;
     }
     Ok(order)
 }
 
-/// Whether a kept order is the one that the command line asks for.
-fn says(args: &PayArgs, order: &Order) -> bool {
+/// In what a kept order is not the one that the command line asks for. What is not given may be anything.
+fn differing(args: &PayArgs, order: &Order) -> Vec<&'static str> {
     let amount = args
         .amount
         .as_deref()
         .zip(args.currency)
         .and_then(|(text, currency)| parse_amount(text, currency).ok());
-    args.from.as_ref() == Some(order.payer())
-        && args.to.as_ref() == order.legs().get(1).map(|leg| &leg.account)
-        && order.legs().len() == 2
-        && args.currency == Some(order.currency())
-        && amount == Some(order.amount())
-        && args.id.is_none_or(|id| id == order.id())
+    let payee = order.legs().get(1).filter(|_| order.legs().len() == 2).map(|leg| &leg.account);
+    let same = [
+        ("payer", args.from.as_ref() == Some(order.payer())),
+        ("payee", args.to.as_ref() == payee),
+        ("amount", amount == Some(order.amount())),
+        ("currency", args.currency == Some(order.currency())),
+        ("id", args.id.is_none_or(|id| id == order.id())),
+        ("note", args.note.as_deref().is_none_or(|note| note == order.note())),
+    ];
+    same.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
 }
 
 fn expires_at(args: &PayArgs) -> UnixMillis {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hundi_protocol::{AccountRef, Order, OrderFields, OrderId};
 
+use super::keep;
 use crate::failure::{Failure, While as _};
 
 /// One compact JWS a line.
@@ -86,7 +87,8 @@ impl SignedOrders {
         }
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(&self.path).or_fail(cannot)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).or_fail(cannot)
+        file.write_all(&text).and_then(|()| file.sync_all()).or_fail(cannot)?;
+        keep::sync_name(&self.path)
     }
 }
 

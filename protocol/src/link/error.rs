@@ -66,7 +66,27 @@ impl LinkError {
                 Self::Disconnected(format!("the peer refused us (TLS alert {alert:?}); its log says why"))
             }
             Some(tls) => Self::Disconnected(tls.to_string()),
+            // In TLS a peer says goodbye before it hangs up; one that was killed does not.
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::Disconnected("the peer hung up in the middle".to_owned())
+            }
             None => Self::Disconnected(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::LinkError;
+
+    #[test]
+    fn a_peer_that_hangs_up_is_told_in_our_words() {
+        let words = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls";
+        let error = LinkError::of_io(&Error::new(ErrorKind::UnexpectedEof, words));
+        assert_eq!(error.to_string(), "disconnected: the peer hung up in the middle");
+        let error = LinkError::of_io(&Error::new(ErrorKind::ConnectionReset, "connection reset"));
+        assert_eq!(error.to_string(), "disconnected: connection reset");
     }
 }
