@@ -118,9 +118,10 @@ fn account(import: bool) -> impl Strategy<Value = (Account, When)> {
     )
 }
 
-fn transfer(import: bool) -> impl Strategy<Value = (Transfer, When)> {
-    const PENDING: u16 = TransferFlags::PENDING.0;
-    let flags = prop_oneof![
+const PENDING: u16 = TransferFlags::PENDING.0;
+
+fn transfer_flags() -> impl Strategy<Value = u16> {
+    prop_oneof![
         6 => Just(0u16),
         8 => Just(PENDING),
         4 => Just(TransferFlags::POST_PENDING_TRANSFER.0),
@@ -131,7 +132,10 @@ fn transfer(import: bool) -> impl Strategy<Value = (Transfer, When)> {
         2 => Just(TransferFlags::CLOSING_DEBIT.0 | PENDING),
         2 => Just(TransferFlags::CLOSING_CREDIT.0 | PENDING),
         1 => 0..0x100u16,
-    ];
+    ]
+}
+
+fn transfer(import: bool) -> impl Strategy<Value = (Transfer, When)> {
     let linked = mostly(0u16, vec![TransferFlags::LINKED.0], 12);
     let reserved = mostly(0u16, vec![0x200, 0x8000], 1);
     let mode = mostly(import, vec![!import], 3);
@@ -141,7 +145,17 @@ fn transfer(import: bool) -> impl Strategy<Value = (Transfer, When)> {
         (mostly(0u128, vec![1, 2], 15), mostly(0u64, vec![1, 2], 15), mostly(0u32, vec![1, 2], 15));
     let codes = (mostly(1u32, vec![2, 2, 0], 10), mostly(1u16, vec![2, 0], 6));
     let timeout = prop_oneof![6 => Just(0u32), 5 => 1..4u32, 1 => Just(u32::MAX)];
-    (flags, (linked, reserved, mode), id(60), id(40), accounts, amount(), user_data, codes, timeout)
+    (
+        transfer_flags(),
+        (linked, reserved, mode),
+        id(60),
+        id(40),
+        accounts,
+        amount(),
+        user_data,
+        codes,
+        timeout,
+    )
         .prop_flat_map(
             |(
                 flags,

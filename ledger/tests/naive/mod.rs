@@ -2,11 +2,13 @@
 //! first row, whole copies in place of rollbacks. Of all reasons to refuse an event it gathers each one that
 //! applies; the result is the one of highest precedence.
 
+mod reads;
+mod why;
+
 use hundi_ledger::CreateAccountStatus as A;
 use hundi_ledger::CreateTransferStatus as T;
 use hundi_ledger::{
-    Account, AccountBalance, AccountFilter, AccountFlags, ChangeEvent, ChangeEventsFilter, EventKind,
-    QueryFilter, Timestamp, Transfer, TransferFlags, TransferId,
+    Account, AccountFlags, ChangeEvent, EventKind, Timestamp, Transfer, TransferFlags, TransferId,
 };
 
 const MAX: u128 = u128::MAX;
@@ -307,88 +309,6 @@ impl Naive {
         full
     }
 
-    fn why_not_the_same(&self, event: &Transfer, old: &Transfer) -> Vec<T> {
-        let mut full = *event;
-        if event.flags == old.flags
-            && event.pending_id == old.pending_id
-            && let Some((pending, _)) = self.find(old.pending_id)
-        {
-            full = self.filled(event, &pending);
-        }
-        let balancing =
-            has(old.flags, TransferFlags::BALANCING_DEBIT) || has(old.flags, TransferFlags::BALANCING_CREDIT);
-        let other_amount =
-            if balancing { full.amount.0 < old.amount.0 } else { full.amount.0 != old.amount.0 };
-        let reasons = [
-            (event.flags != old.flags, T::ExistsWithDifferentFlags),
-            (event.pending_id != old.pending_id, T::ExistsWithDifferentPendingId),
-            (event.timeout != old.timeout, T::ExistsWithDifferentTimeout),
-            (full.debit_account_id != old.debit_account_id, T::ExistsWithDifferentDebitAccountId),
-            (full.credit_account_id != old.credit_account_id, T::ExistsWithDifferentCreditAccountId),
-            (other_amount, T::ExistsWithDifferentAmount),
-            (full.user_data_128 != old.user_data_128, T::ExistsWithDifferentUserData128),
-            (full.user_data_64 != old.user_data_64, T::ExistsWithDifferentUserData64),
-            (full.user_data_32 != old.user_data_32, T::ExistsWithDifferentUserData32),
-            (full.ledger != old.ledger, T::ExistsWithDifferentLedger),
-            (full.code != old.code, T::ExistsWithDifferentCode),
-        ];
-        reasons.into_iter().filter(|(applies, _)| *applies).map(|(_, reason)| reason).collect()
-    }
-
-    fn why_not_move(&self, e: &Transfer) -> Vec<T> {
-        let mut why = Vec::new();
-        let mut no = |applies: bool, reason: T| {
-            if applies {
-                why.push(reason);
-            }
-        };
-        let pending = has(e.flags, TransferFlags::PENDING);
-        let imported = has(e.flags, TransferFlags::IMPORTED);
-        let closing =
-            has(e.flags, TransferFlags::CLOSING_DEBIT) || has(e.flags, TransferFlags::CLOSING_CREDIT);
-        no(e.debit_account_id.0 == 0, T::DebitAccountIdMustNotBeZero);
-        no(e.debit_account_id.0 == MAX, T::DebitAccountIdMustNotBeIntMax);
-        no(e.credit_account_id.0 == 0, T::CreditAccountIdMustNotBeZero);
-        no(e.credit_account_id.0 == MAX, T::CreditAccountIdMustNotBeIntMax);
-        no(e.debit_account_id == e.credit_account_id, T::AccountsMustBeDifferent);
-        no(e.pending_id.0 != 0, T::PendingIdMustBeZero);
-        no(!pending && e.timeout != 0, T::TimeoutReservedForPendingTransfer);
-        no(!pending && closing, T::ClosingTransferMustBePending);
-        no(e.ledger.0 == 0, T::LedgerMustNotBeZero);
-        no(e.code.0 == 0, T::CodeMustNotBeZero);
-        let debit = self.place(e.debit_account_id).map(|place| self.accounts[place]);
-        let credit = self.place(e.credit_account_id).map(|place| self.accounts[place]);
-        no(debit.is_none(), T::DebitAccountNotFound);
-        no(credit.is_none(), T::CreditAccountNotFound);
-        let (Some(debit), Some(credit)) = (debit, credit) else { return why };
-        no(debit.ledger != credit.ledger, T::AccountsMustHaveTheSameLedger);
-        no(e.ledger != debit.ledger, T::TransferMustHaveTheSameLedgerAsAccounts);
-        let regress = e.timestamp.0 <= self.last_transfer() || self.is_time_taken(e.timestamp);
-        no(imported && regress, T::ImportedEventTimestampMustNotRegress);
-        no(imported && e.timestamp <= debit.timestamp, T::ImportedEventTimestampMustPostdateDebitAccount);
-        no(imported && e.timestamp <= credit.timestamp, T::ImportedEventTimestampMustPostdateCreditAccount);
-        no(imported && e.timeout != 0, T::ImportedEventTimeoutMustBeZero);
-        no(has_account(debit.flags, AccountFlags::CLOSED), T::DebitAccountAlreadyClosed);
-        no(has_account(credit.flags, AccountFlags::CLOSED), T::CreditAccountAlreadyClosed);
-
-        let amount = self.balanced(e, &debit, &credit);
-        let debits = debit.debits_pending.0 + debit.debits_posted.0;
-        let credits = credit.credits_pending.0 + credit.credits_posted.0;
-        no(pending && over(debit.debits_pending.0, amount), T::OverflowsDebitsPending);
-        no(pending && over(credit.credits_pending.0, amount), T::OverflowsCreditsPending);
-        no(over(debit.debits_posted.0, amount), T::OverflowsDebitsPosted);
-        no(over(credit.credits_posted.0, amount), T::OverflowsCreditsPosted);
-        no(over(debits, amount), T::OverflowsDebits);
-        no(over(credits, amount), T::OverflowsCredits);
-        let end = u128::from(e.timestamp.0) + u128::from(e.timeout) * 1_000_000_000;
-        no(end > LAST_NS, T::OverflowsTimeout);
-        let limited = has_account(debit.flags, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS);
-        no(limited && (over(debits, amount) || debits + amount > debit.credits_posted.0), T::ExceedsCredits);
-        let limited = has_account(credit.flags, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS);
-        no(limited && (over(credits, amount) || credits + amount > credit.debits_posted.0), T::ExceedsDebits);
-        why
-    }
-
     fn balanced(&self, e: &Transfer, debit: &Account, credit: &Account) -> u128 {
         let mut amount = e.amount.0;
         if has(e.flags, TransferFlags::BALANCING_DEBIT) {
@@ -402,57 +322,6 @@ impl Naive {
             amount = amount.min(left);
         }
         amount
-    }
-
-    fn why_not_resolve(&self, e: &Transfer) -> Vec<T> {
-        let mut why = Vec::new();
-        let mut no = |applies: bool, reason: T| {
-            if applies {
-                why.push(reason);
-            }
-        };
-        let post = has(e.flags, TransferFlags::POST_PENDING_TRANSFER);
-        let void = has(e.flags, TransferFlags::VOID_PENDING_TRANSFER);
-        let others = [
-            TransferFlags::PENDING,
-            TransferFlags::BALANCING_DEBIT,
-            TransferFlags::BALANCING_CREDIT,
-            TransferFlags::CLOSING_DEBIT,
-            TransferFlags::CLOSING_CREDIT,
-        ];
-        no(post && void || others.iter().any(|flag| has(e.flags, *flag)), T::FlagsAreMutuallyExclusive);
-        no(e.pending_id.0 == 0, T::PendingIdMustNotBeZero);
-        no(e.pending_id.0 == MAX, T::PendingIdMustNotBeIntMax);
-        no(e.pending_id == e.id, T::PendingIdMustBeDifferent);
-        no(e.timeout != 0, T::TimeoutReservedForPendingTransfer);
-        let Some((p, fate)) = self.find(e.pending_id) else {
-            no(true, T::PendingTransferNotFound);
-            return why;
-        };
-        no(!has(p.flags, TransferFlags::PENDING), T::PendingTransferNotPending);
-        let full = self.filled(e, &p);
-        no(full.debit_account_id != p.debit_account_id, T::PendingTransferHasDifferentDebitAccountId);
-        no(full.credit_account_id != p.credit_account_id, T::PendingTransferHasDifferentCreditAccountId);
-        no(full.ledger != p.ledger, T::PendingTransferHasDifferentLedger);
-        no(full.code != p.code, T::PendingTransferHasDifferentCode);
-        no(full.amount.0 > p.amount.0, T::ExceedsPendingTransferAmount);
-        no(void && full.amount.0 != p.amount.0, T::PendingTransferHasDifferentAmount);
-        no(fate == Fate::Posted, T::PendingTransferAlreadyPosted);
-        no(fate == Fate::Voided, T::PendingTransferAlreadyVoided);
-        let end = u128::from(p.timestamp.0) + u128::from(p.timeout) * 1_000_000_000;
-        let late = p.timeout != 0 && u128::from(e.timestamp.0) >= end;
-        no(fate == Fate::Expired || late, T::PendingTransferExpired);
-        let imported = has(e.flags, TransferFlags::IMPORTED);
-        let regress = e.timestamp.0 <= self.last_transfer() || self.is_time_taken(e.timestamp);
-        no(imported && regress, T::ImportedEventTimestampMustNotRegress);
-        for (id, reason) in [
-            (p.debit_account_id, T::DebitAccountAlreadyClosed),
-            (p.credit_account_id, T::CreditAccountAlreadyClosed),
-        ] {
-            let account = self.accounts[self.at(id)];
-            no(!void && has_account(account.flags, AccountFlags::CLOSED), reason);
-        }
-        why
     }
 
     fn do_move(&mut self, e: &Transfer) {
@@ -548,70 +417,6 @@ impl Naive {
         self.find(TransferId(id)).map(|(t, _)| t)
     }
 
-    pub(crate) fn get_account_transfers(&self, f: &AccountFilter) -> Vec<Transfer> {
-        if f.account_id.0 == 0 || f.account_id.0 == MAX || f.flags.0 & 3 == 0 || f.flags.0 > 7 {
-            return Vec::new();
-        }
-        let all = self.transfers.iter().map(|(t, _)| *t).filter(|t| {
-            (f.flags.0 & 1 != 0 && t.debit_account_id == f.account_id
-                || f.flags.0 & 2 != 0 && t.credit_account_id == f.account_id)
-                && (f.user_data_128 == 0 || f.user_data_128 == t.user_data_128)
-                && (f.user_data_64 == 0 || f.user_data_64 == t.user_data_64)
-                && (f.user_data_32 == 0 || f.user_data_32 == t.user_data_32)
-                && (f.code.0 == 0 || f.code == t.code)
-        });
-        page(all, |t| t.timestamp, (f.timestamp_min, f.timestamp_max), f.flags.0 & 4 != 0, f.limit)
-    }
-
-    pub(crate) fn get_account_balances(&self, f: &AccountFilter) -> Vec<AccountBalance> {
-        let keeps = self.account(f.account_id.0).is_some_and(|a| has_account(a.flags, AccountFlags::HISTORY));
-        if !keeps {
-            return Vec::new();
-        }
-        let after = |t: Transfer| {
-            let event = self.events.iter().find(|e| e.timestamp == t.timestamp).expect("its event");
-            let debit = event.debit_account.id == f.account_id;
-            let account = if debit { event.debit_account } else { event.credit_account };
-            AccountBalance {
-                timestamp: t.timestamp,
-                debits_pending: account.debits_pending,
-                debits_posted: account.debits_posted,
-                credits_pending: account.credits_pending,
-                credits_posted: account.credits_posted,
-            }
-        };
-        self.get_account_transfers(f).into_iter().map(after).collect()
-    }
-
-    pub(crate) fn query_accounts(&self, f: &QueryFilter) -> Vec<Account> {
-        let all = self.accounts.iter().copied().filter(|a| {
-            (f.user_data_128 == 0 || f.user_data_128 == a.user_data_128)
-                && (f.user_data_64 == 0 || f.user_data_64 == a.user_data_64)
-                && (f.user_data_32 == 0 || f.user_data_32 == a.user_data_32)
-                && (f.ledger.0 == 0 || f.ledger == a.ledger)
-                && (f.code.0 == 0 || f.code == a.code)
-                && f.flags.0 <= 1
-        });
-        page(all, |a| a.timestamp, (f.timestamp_min, f.timestamp_max), f.flags.0 & 1 != 0, f.limit)
-    }
-
-    pub(crate) fn query_transfers(&self, f: &QueryFilter) -> Vec<Transfer> {
-        let all = self.transfers.iter().map(|(t, _)| *t).filter(|t| {
-            (f.user_data_128 == 0 || f.user_data_128 == t.user_data_128)
-                && (f.user_data_64 == 0 || f.user_data_64 == t.user_data_64)
-                && (f.user_data_32 == 0 || f.user_data_32 == t.user_data_32)
-                && (f.ledger.0 == 0 || f.ledger == t.ledger)
-                && (f.code.0 == 0 || f.code == t.code)
-                && f.flags.0 <= 1
-        });
-        page(all, |t| t.timestamp, (f.timestamp_min, f.timestamp_max), f.flags.0 & 1 != 0, f.limit)
-    }
-
-    pub(crate) fn get_change_events(&self, f: &ChangeEventsFilter) -> Vec<ChangeEvent> {
-        let all = self.events.iter().copied();
-        page(all, |e| e.timestamp, (f.timestamp_min, f.timestamp_max), false, f.limit)
-    }
-
     /// Debits equal credits, over all accounts.
     pub(crate) fn books(&self) -> ([u128; 2], [u128; 2]) {
         // Sums over accounts may pass 128 bits; equality modulo 2^128 is as good for a comparison.
@@ -622,25 +427,4 @@ impl Naive {
             )
         })
     }
-}
-
-/// Sorts, cuts to the range, turns around, cuts to the limit.
-fn page<V>(
-    all: impl Iterator<Item = V>,
-    time: impl Fn(&V) -> Timestamp,
-    (min, max): (Timestamp, Timestamp),
-    reversed: bool,
-    limit: u32,
-) -> Vec<V> {
-    let impossible = |bound: Timestamp| u128::from(bound.0) > LAST_NS;
-    if impossible(min) || impossible(max) {
-        return Vec::new();
-    }
-    let mut found: Vec<V> = all.filter(|v| time(v) >= min && (max.0 == 0 || time(v) <= max)).collect();
-    found.sort_by_key(|v| time(v));
-    if reversed {
-        found.reverse();
-    }
-    found.truncate(limit as usize);
-    found
 }
