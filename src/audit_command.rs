@@ -24,10 +24,12 @@ const SHOWN_MAX: usize = 20;
 Example:
   hundi audit --dir net
 
-Reads net/network.toml and the file bank.db of each bank's folder, read-only, with no node running (after a crash as
-well), and net/history.jsonl if there is one. It checks that each bank's books balance and its chain is intact, that
-legs match across banks by the digest of the order, that clearing sums to zero, that every outcome is proven by votes
-that verify with the public keys alone, and that nobody voted both ways. Exit code 1 if anything is wrong.")]
+Reads net/network.toml and the file bank.db of each bank's folder, read-only,
+with no node running (after a crash as well), and net/history.jsonl if there is
+one. It checks that each bank's books balance and its chain is intact, that legs
+match across banks by the digest of the order, that clearing sums to zero, that
+every outcome is proven by votes that verify with the public keys alone, and
+that nobody voted both ways. Exit code 1 if anything is wrong.")]
 pub(crate) struct AuditArgs {
     /// The network's folder, with a folder for each bank
     #[arg(long, value_name = "DIR")]

@@ -82,4 +82,20 @@ mod tests {
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
     }
+
+    /// A line of an example that a terminal breaks cannot be copied.
+    #[test]
+    fn examples_fit_a_terminal_of_eighty_columns() {
+        let mut commands = vec![super::Cli::command()];
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "hundi … {}: {line}", command.get_name());
+                seen += 1;
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(seen > 100, "only {seen} lines: is the help still where it was?");
+    }
 }

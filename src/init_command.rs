@@ -19,8 +19,9 @@ Examples:
   hundi init net --banks alpha,beta --coordinators 2
   hundi init net --banks alpha,beta --host 10.0.0.7 --first-port 7100
 
-Writes net/network.toml, which every node gets a copy of, and one folder for each node with its keys (mode 0600),
-which goes to that node alone. Edit the addresses in network.toml when the nodes run on several machines.
+Writes net/network.toml, which every node gets a copy of, and one folder for
+each node with its keys (mode 0600), which goes to that node alone. Edit the
+addresses in network.toml when the nodes run on several machines.
 net/authority.key makes certificates: keep it off the nodes.")]
 pub(crate) struct InitArgs {
     /// The folder to make the network in

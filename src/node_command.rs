@@ -30,9 +30,10 @@ struct NodeArgs {
 Example:
   hundi bank --network net/network.toml --name alpha --data net/bank-alpha
 
-SIGTERM or Ctrl-C stops it: what is under way is finished or left in doubt on disk, and it goes on from there.
-The data file net/bank-alpha/bank.db can be read with any SQLite client while the node runs: views v_accounts,
-v_transfers, v_votes, v_commits.")]
+SIGTERM or Ctrl-C stops it: what is under way is finished or left in doubt on
+disk, and it goes on from there. The data file net/bank-alpha/bank.db can be
+read with any SQLite client while the node runs: views v_accounts, v_transfers,
+v_votes, v_commits.")]
 pub(crate) struct BankArgs {
     /// The bank's name in network.toml
     #[arg(long)]
@@ -45,9 +46,11 @@ pub(crate) struct BankArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  hundi coordinator --network net/network.toml --name c1 --data net/coordinator-c1
+  hundi coordinator --network net/network.toml --name c1 \\
+      --data net/coordinator-c1
 
-A coordinator decides nothing: any number can run side by side, and one that is lost loses nothing.")]
+A coordinator decides nothing: any number can run side by side, and one that is
+lost loses nothing.")]
 pub(crate) struct CoordinatorArgs {
     /// The coordinator's name in network.toml
     #[arg(long)]

@@ -24,8 +24,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 Example:
   hundi status 5f0c…64 hex digits…9a --network net/network.toml
 
-The payment is named by the digest of its order, which `hundi pay` prints. Coordinators are asked first, then banks:
-those remember what is in doubt and what was settled lately. Exit code 1 if nobody knows, or it is under way.")]
+The payment is named by the digest of its order, which `hundi pay` prints.
+Coordinators are asked first, then banks: those remember what is in doubt and
+what was settled lately. Exit code 1 if nobody knows, or it is under way.")]
 pub(crate) struct StatusArgs {
     /// The digest of the payment's order
     payment: Digest,

@@ -15,11 +15,12 @@ use crate::orders::format_amount;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  hundi pay --network net/network.toml --key alice.key --from alice@alpha --to bob@beta --amount 12.50 \\
-      --currency INR --certificate paid.json
+  hundi pay --network net/network.toml --from alice@alpha --to bob@beta \\
+      --amount 12.50 --currency INR --key alice.key --certificate paid.json
   hundi verify-certificate --network net/network.toml paid.json
 
-Exit code 0 if the certificate proves that the payment was paid or refused, 3 if it proves nothing.")]
+Exit code 0 if the certificate proves that the payment was paid or refused, 3 if
+it proves nothing.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     network: NetworkArgs,

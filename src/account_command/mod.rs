@@ -29,9 +29,11 @@ pub(crate) enum AccountCommand {
     /// Open an account; without a key it can only receive
     #[command(after_help = "\
 Example:
-  hundi account open alice@alpha --currency INR --key alice.key --network net/network.toml
+  hundi account open alice@alpha --currency INR --key alice.key \\
+      --network net/network.toml
 
-Makes alice.key (mode 0600) if it is not there. A repeat with the same currency and key is harmless.")]
+Makes alice.key (mode 0600) if it is not there. A repeat with the same currency
+and key is harmless.")]
     Open(OpenArgs),
     /// List a bank's accounts
     #[command(after_help = "Example:\n  hundi account list alpha --network net/network.toml")]
@@ -44,7 +46,8 @@ Makes alice.key (mode 0600) if it is not there. A repeat with the same currency 
 Example:
   hundi account deposit alice@alpha 100.00 --network net/network.toml
 
-Prints the deposit's reference. When the answer is lost, repeat with --reference: it is then one deposit.")]
+Prints the deposit's reference. When the answer is lost, repeat with
+--reference: it is then one deposit.")]
     Deposit(DepositArgs),
     /// Close an account, which must be empty and have no payment in flight
     #[command(after_help = "Example:\n  hundi account close alice@alpha --network net/network.toml")]

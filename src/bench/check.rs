@@ -14,9 +14,11 @@ use crate::orders::thousands;
 /// Arguments of `hundi bench check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Both searches run on stateright's breadth-first checker with as many threads, by turns, and the best run of each counts.
-A state of Hundi's model is a whole network (banks with ledgers and disks, coordinators, wires) made of the production
-state machines; a state of the example is an enum for each manager and a set of messages.
+Both searches run on stateright's breadth-first checker with as many threads, by
+turns, and the best run of each counts. A state of Hundi's model is a whole
+network (banks with ledgers and disks, coordinators, wires) made of the
+production state machines; a state of the example is an enum for each manager
+and a set of messages.
 
 Examples:
   hundi bench check

@@ -23,14 +23,15 @@ use save::Shelf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hundi check                              the set that continuous integration runs: under three minutes
+  hundi check                              the ci set: three minutes at most
   hundi check --config full --json         everything, as one JSON object
   hundi check --mutant all                 every deliberate bug must be found
   hundi check --mutant send-before-sync --save story.json
   hundi check --replay story.json
   hundi check --config pair --explore 127.0.0.1:3000
 
-Exit code 0 if every search was exhausted and every property holds (and every mutant was caught), else 1.")]
+Exit code 0 if every search was exhausted and every property holds (and every
+mutant was caught), else 1.")]
 pub(crate) struct CheckArgs {
     /// A configuration, or the set `ci` or `full` [default: ci, or none with --mutant]
     #[arg(long, value_name = "NAME|ci|full")]

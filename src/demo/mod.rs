@@ -43,11 +43,12 @@ Examples:
   hundi demo
   hundi demo --banks 5 --payments 50000 --chaos none
   hundi demo --orders payments.csv --json
-  hundi demo --dir net   then: sqlite3 net/bank-alpha/bank.db 'SELECT * FROM v_accounts'
+  hundi demo --dir net
+  sqlite3 net/bank-alpha/bank.db 'SELECT * FROM v_accounts'
 
-An orders file has the header
-  order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose
-and amounts as decimals of the currency's minor unit. It is checked in full before anything starts.")]
+An orders file is CSV with the columns order_id, payer_bank, payer_account,
+payee_bank, payee_account, amount, currency and purpose, and amounts as decimals
+of the currency's minor unit. It is checked in full before anything starts.")]
 pub(crate) struct DemoArgs {
     /// How many banks [default: 3]
     #[arg(long, conflicts_with = "orders", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -33,7 +33,8 @@ Examples:
   hundi ledger balance app.db customers:asha --at 2026-10-31
   hundi ledger balance app.db 17 --at 2026-10-31T12:00:00Z --json
 
-A date alone means the end of that day (UTC). Cr is what the account has received and not given, Dr the other way round.")]
+A date alone means the end of that day (UTC). Cr is what the account has
+received and not given, Dr the other way round.")]
 pub(crate) struct BalanceArgs {
     #[command(flatten)]
     file: FileArgs,

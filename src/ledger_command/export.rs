@@ -14,14 +14,18 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hundi ledger export app.db --format hledger > books.journal && hledger -f books.journal check
-  hundi ledger export app.db --format beancount > books.beancount && bean-check books.beancount
+  hundi ledger export app.db --format hledger > books.journal
+  hledger -f books.journal check
+  hundi ledger export app.db --format beancount > books.beancount
+  bean-check books.beancount
   hundi ledger export app.db --format csv > events.csv
-  hundi ledger export app.db --format camt053 --account customers:asha --from 2026-10-01 --to 2026-10-31
+  hundi ledger export app.db --format camt053 --account customers:asha \\
+      --from 2026-10-01 --to 2026-10-31
 
-The journals end with the balances that the ledger keeps, so that hledger and beancount prove the export. What is only
-reserved has amounts of zero there and is marked `!`. A camt.053 statement speaks as a bank to its customer;
-for it alone are --account, --from and --to.")]
+The journals end with the balances that the ledger keeps, so that hledger and
+beancount prove the export. What is only reserved has amounts of zero there and
+is marked `!`. A camt.053 statement speaks as a bank to its customer; for it
+alone are --account, --from and --to.")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     file: FileArgs,

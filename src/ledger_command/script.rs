@@ -15,10 +15,12 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  echo '{\"op\":\"create_accounts\",\"events\":[{\"id\":\"1\",\"ledger\":356,\"code\":1}]}' | hundi ledger script app.db
+  echo '{\"op\":\"create_accounts\",\"events\":[{\"id\":\"1\",\"ledger\":356,\"code\":1}]}' |
+      hundi ledger script app.db
 
-An answer is printed when what it says is on disk. A bad line gets {\"error\":…} as its answer and the script goes on;
-then the exit code is 1. When nobody reads the answers any more, the script stops and says after which line.")]
+An answer is printed when what it says is on disk. A bad line gets {\"error\":…}
+as its answer and the script goes on; then the exit code is 1. When nobody reads
+the answers any more, the script stops and says after which line.")]
 pub(crate) struct ScriptArgs {
     /// The ledger's file, created if it does not exist; in memory if left out
     file: Option<PathBuf>,

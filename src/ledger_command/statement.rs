@@ -23,8 +23,9 @@ Examples:
   hundi ledger statement app.db customers:asha --from 2026-10-01 --to 2026-10-31
   hundi ledger statement app.db 17 --at 2026-10-31 --json
 
-Times are in UTC; a date alone begins or ends with its day. Only what was posted is shown: what is reserved is not in it,
-and `hundi ledger balance` shows it. Cr is what the account has received and not given, Dr the other way round.")]
+Times are in UTC; a date alone begins or ends with its day. Only what was posted
+is shown: what is reserved is not in it, and `hundi ledger balance` shows it. Cr
+is what the account has received and not given, Dr the other way round.")]
 pub(crate) struct StatementArgs {
     #[command(flatten)]
     file: FileArgs,

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 #[command(after_help = "\
 Examples:
   hundi ledger transfers app.db                          the last 50
-  hundi ledger transfers app.db --account customers:asha --from 2026-10-01 --to 2026-10-31
+  hundi ledger transfers app.db --account customers:asha --from 2026-10-01
   hundi ledger transfers app.db --limit 1000000 --json
 
 Voids are shown too; expiries are no transfers.")]

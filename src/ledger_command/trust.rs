@@ -16,10 +16,11 @@ use crate::failure::{Exit, Failure};
 #[command(after_help = "\
 Examples:
   hundi ledger verify app.db
-  hundi ledger verify app.db --holds ids.txt             and each of these transfers is in it
+  hundi ledger verify app.db --holds ids.txt    each of these transfers is in it
 
-Exit code 1 if a row does not fit or a listed transfer is missing; the first one is named. The hash is over
-everything: keep it elsewhere, and a later file whose history differs will not have it in v_commits.")]
+Exit code 1 if a row does not fit or a listed transfer is missing; the first one
+is named. The hash is over everything: keep it elsewhere, and a later file whose
+history differs will not have it in v_commits.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     file: FileArgs,
@@ -37,7 +38,8 @@ pub(crate) struct VerifyArgs {
 Example:
   hundi ledger backup app.db backups/app-2026-11-23.db
 
-The copy holds what was committed when it began, the application's own tables too, and is verified from its first row.")]
+The copy holds what was committed when it began, the application's own tables
+too, and is verified from its first row.")]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     file: FileArgs,

@@ -28,14 +28,19 @@ use crate::verify_command::{Proven, sentence};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hundi pay --network net/network.toml --from alice@alpha --to bob@beta --amount 12.50 --currency INR --key alice.key
+  hundi pay --network net/network.toml --from alice@alpha --to bob@beta \\
+      --amount 12.50 --currency INR --key alice.key
   hundi pay --network net/network.toml --orders payments.csv --keys keys
 
-With --order FILE the signed order is kept in FILE before it is sent, and taken from there if it exists: a command
-that is repeated because its answer was lost pays once. --orders keeps the signed orders in payments.csv.signed for the
-same reason; without that file, or from two places at once, each order is still paid once, and what became of it is told.
+With --order FILE the signed order is kept in FILE before it is sent, and taken
+from there if it exists: a command that is repeated because its answer was lost
+pays once. --orders keeps the signed orders in payments.csv.signed for the same
+reason; without that file, or from two places at once, each order is still paid
+once, and what became of it is told.
+
 Keys of payers are in the folder --keys as name@bank.key.
-Exit code 0 if everything was paid, 1 if something was refused or has no known outcome.")]
+Exit code 0 if everything was paid, 1 if something was refused or has no known
+outcome.")]
 pub(crate) struct PayArgs {
     #[command(flatten)]
     network: NetworkArgs,

@@ -29,16 +29,19 @@ const SINGLE_TIME: Duration = Duration::from_secs(1);
 /// Arguments of `hundi bench ledger`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every batch is executed, written and synced before it counts; while one is synced the next one is executed.
-Beside it, on the same disk in the same run: the limit (as many bare rows of 128 bytes with a unique id, same SQLite,
-same batches) and one commit for each row. Afterwards the file is opened again and its books are checked.
+Every batch is executed, written and synced before it counts; while one is
+synced the next one is executed. Beside it, on the same disk in the same run:
+the limit (as many bare rows of 128 bytes with a unique id, same SQLite, same
+batches) and one commit for each row. Afterwards the file is opened again and
+its books are checked.
 
 Examples:
   hundi bench ledger
   hundi bench ledger --ids random --accounts 1000000
-  hundi bench ledger --callers 64 --transfers 200000      one transfer each at a time
+  hundi bench ledger --callers 64 --transfers 200000   one transfer at a time
 
-To see that what was acknowledged is there, kill this in the middle and ask the file that is left:
+To see that what was acknowledged is there, kill this in the middle and ask the
+file that is left:
   hundi bench ledger --file app.db --acknowledged ids.txt
   hundi ledger verify app.db --holds ids.txt")]
 pub(crate) struct LedgerBenchArgs {

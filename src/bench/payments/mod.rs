@@ -20,12 +20,14 @@ use report::Report;
 /// Arguments of `hundi bench payments`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every bank and coordinator is a process of its own on this machine, and so is the client that pays. Orders are signed
-before the clock starts. At the end the banks' files are audited against each other and against every certificate.
+Every bank and coordinator is a process of its own on this machine, and so is
+the client that pays. Orders are signed before the clock starts. At the end the
+banks' files are audited against each other and against every certificate.
 
---peer postgres also measures two PostgreSQL servers of its own, started from the installed binaries: the same
-payments by PREPARE TRANSACTION on both, the decision forced to a table, COMMIT PREPARED on both; with TLS and
-signatures in neither, and the best of several numbers of workers.
+--peer postgres also measures two PostgreSQL servers of its own, started from
+the installed binaries: the same payments by PREPARE TRANSACTION on both, the
+decision forced to a table, COMMIT PREPARED on both; with TLS and signatures in
+neither, and the best of several numbers of workers.
 
 Examples:
   hundi bench payments
