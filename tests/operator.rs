@@ -182,6 +182,24 @@ fn a_kept_order_is_not_sent_for_another_one() {
 }
 
 #[test]
+fn an_amount_or_currency_that_is_none_is_a_wrong_command_line() {
+    let network = start();
+    let key = network.dir.path().join("keys/asha@alpha.key").display().to_string();
+    for (amount, currency, words) in [
+        ("1e3", "INR", "--amount \"1e3\": expected digits such as 12.50"),
+        ("1.00", "XYZ", "--currency XYZ: not a currency of ISO 4217"),
+    ] {
+        let output = hundi()
+            .args(["pay", "--network", &network.file(), "--from", "asha@alpha", "--to", "bela@beta"])
+            .args(["--amount", amount, "--currency", currency, "--key", &key])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_second_process_on_the_same_data_is_refused() {
     let network = start();
     for node in ["bank-alpha", "coordinator-c1"] {

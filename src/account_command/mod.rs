@@ -191,7 +191,7 @@ async fn deposit(args: DepositArgs) -> Result<(), Failure> {
     let mut operator = args.common.operator(&args.account.bank).await?;
     let view = view(&mut operator, &args.account).await?;
     let amount = parse_amount(&args.amount, view.currency)
-        .map_err(|what| Failure::input(format_args!("amount {:?}: {what}", args.amount)))?;
+        .map_err(|what| Failure::usage(format_args!("amount {:?}: {what}", args.amount)))?;
     let reference = args.reference.unwrap_or_else(|| OrderId::generate().uuid());
     let action =
         AdminAction::Deposit { account: args.account.name.clone(), amount, reference: reference.as_u128() };
@@ -267,7 +267,7 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
 fn require_currency(currency: Currency) -> Result<(), Failure> {
     match minor_digits(currency) {
         Some(_) => Ok(()),
-        None => Err(Failure::input(format_args!("{currency} is not a currency of ISO 4217"))),
+        None => Err(Failure::usage(format_args!("{currency} is not a currency of ISO 4217"))),
     }
 }
 

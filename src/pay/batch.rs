@@ -173,7 +173,7 @@ fn sign(args: &PayArgs, path: &Path, file: &OrdersFile) -> Result<Signed, Failur
 }
 
 fn key(args: &PayArgs, payer: &AccountRef) -> Result<CustomerKey, Failure> {
-    let folder = args.keys.as_deref().ok_or_else(|| Failure::input("--orders needs --keys"))?;
+    let folder = args.keys.as_deref().ok_or_else(|| Failure::usage("--orders needs --keys"))?;
     read_key(&folder.join(format!("{payer}.key")))
 }
 

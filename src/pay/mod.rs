@@ -215,13 +215,13 @@ fn order(args: &PayArgs) -> Result<Arc<Order>, Failure> {
     let (Some(payer), Some(payee), Some(amount), Some(currency), Some(key)) =
         (&args.from, &args.to, &args.amount, args.currency, &args.key)
     else {
-        return Err(Failure::input("--from, --to, --amount, --currency and --key make an order"));
+        return Err(Failure::usage("--from, --to, --amount, --currency and --key make an order"));
     };
     if minor_digits(currency).is_none() {
-        return Err(Failure::input(format_args!("--currency {currency}: not a currency of ISO 4217")));
+        return Err(Failure::usage(format_args!("--currency {currency}: not a currency of ISO 4217")));
     }
     let amount = parse_amount(amount, currency)
-        .map_err(|what| Failure::input(format_args!("amount {amount:?}: {what}")))?;
+        .map_err(|what| Failure::usage(format_args!("--amount {amount:?}: {what}")))?;
     let fields = OrderFields {
         id: args.id.unwrap_or_else(OrderId::generate),
         payer: payer.clone(),
