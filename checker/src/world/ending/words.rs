@@ -41,17 +41,20 @@ pub(super) fn expected(prop: Prop) -> &'static str {
         Prop::RolesAreKept => "each node sends only what its role may",
         Prop::OperatorsAreToldTrue => "what an operator was told is so, and on disk",
         Prop::Settles => {
-            "from here on, without faults and with every customer asking again, every payment ends and its customer \
-             hears how"
+            "though all that is under way be lost, from here on every payment ends and its customer hears how, if nothing \
+             else fails and customers ask again"
         }
         Prop::SettlesWithoutCoordinators => {
-            "from here on, without faults and without any coordinator, the banks settle what they hold"
+            "though all that is under way be lost, from here on the banks settle what they hold, if nothing else fails, \
+             and without any coordinator"
         }
         Prop::SettlesWithoutBanksAsking => {
-            "from here on, without faults, coordinators settle everything although no bank and no customer asks again"
+            "though all that is under way be lost, from here on coordinators settle everything, if nothing else fails, \
+             and without a bank or a customer asking again"
         }
         Prop::SettlesWithoutOneBank => {
-            "from here on, without faults, the other banks settle what they hold although one payee's bank is gone"
+            "though all that is under way be lost, from here on the other banks settle what they hold, if nothing else \
+             fails, and without one payee's bank"
         }
     }
 }
