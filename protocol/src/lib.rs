@@ -68,30 +68,33 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::net::TcpListener;
 //! use std::path::Path;
-//! use std::sync::{Arc, mpsc};
+//! use std::sync::Arc;
 //! use std::time::Duration;
 //! use hundi_protocol::*;
+//! use tokio::sync::mpsc;
 //!
 //! let dir = Path::new("network");
 //! let network = Arc::new(Network::load(&dir.join(NETWORK_FILE))?);
 //! let identity = Identity::load(&dir.join("bank-alpha"), &network)?;
 //! // A bounded queue: while it is full, nothing more is read from the peers.
-//! let (sender, inbox) = mpsc::sync_channel(256);
-//! let link = Link::start(LinkOptions {
+//! let (sender, mut inbox) = mpsc::channel(256);
+//! let options = LinkOptions {
 //!     identity,
 //!     network,
 //!     listener: Some(TcpListener::bind("127.0.0.1:7101")?),
 //!     deliver: Arc::new(move |inbound| match sender.try_send(inbound) {
-//!         Err(mpsc::TrySendError::Full(back)) => Err(back),
+//!         Err(mpsc::error::TrySendError::Full(back)) => Err(back),
 //!         _ => Ok(()),
 //!     }),
 //!     limits: Limits::default(),
+//! };
+//! let node = Link::run(options, Duration::from_secs(5), |link| async move {
+//!     while let Some(Inbound { peer, messages, .. }) = inbox.recv().await {
+//!         // Decide, write to disk; only then (R8):
+//!         link.send(&peer, messages);
+//!     }
 //! })?;
-//! for Inbound { peer, messages, .. } in inbox {
-//!     // Decide, write to disk; only then (R8):
-//!     link.send(&peer, messages);
-//! }
-//! link.shutdown(Duration::from_secs(5));
+//! node.join().expect("the node does not panic");
 //! # Ok(())
 //! # }
 //! ```

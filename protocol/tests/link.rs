@@ -37,7 +37,7 @@ fn a_restarted_peer_is_called_again_and_gets_what_waited() {
     c1.link.send(&peer("bank/alpha"), vec![resolve.clone()]);
     let alpha = world.start("bank/alpha");
     assert_eq!(alpha.receive("coordinator/c1", 1).len(), 1);
-    alpha.link.shutdown(SECOND);
+    alpha.shutdown();
     wait_until("the link is gone", || !c1.link.is_connected(&peer("bank/alpha")));
     c1.link.send(&peer("bank/alpha"), vec![resolve.clone(); 3]);
     let alpha = world.start("bank/alpha");
@@ -51,7 +51,7 @@ fn shutdown_sends_what_is_queued() {
     c1.link.send(&peer("bank/alpha"), vec![Message::Resolve { order: order() }]);
     alpha.receive("coordinator/c1", 1);
     c1.link.send(&peer("bank/alpha"), vec![Message::Resolve { order: order() }; 20_000]);
-    c1.link.shutdown(PATIENCE);
+    c1.shutdown();
     alpha.receive("coordinator/c1", 20_000);
 }
 
@@ -110,7 +110,7 @@ fn an_app_submits_and_hears_and_each_connection_gets_its_own_replies() {
         assert_eq!(payment(one.receive().await.unwrap()), Digest([9; 32]));
         assert_eq!(payment(two.receive().await.unwrap()), Digest([9; 32]));
         one.close().await;
-        c1.link.shutdown(SECOND);
+        c1.shutdown();
         assert!(matches!(two.receive().await, Err(LinkError::Disconnected(_))));
         assert!(two.receive().await.is_err());
         assert!(two.send(vec![status(1)]).await.is_err());

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
 use hundi_protocol::{
     Ack, Certificate, Digest, Message, Order, Peer, Signer, UnixMillis, Verified, Verifier, Vote,
 };
 use hundi_protocol::{ConnectionId, Inbound, Link};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::disk::{Job, Writer};
@@ -27,12 +29,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long an outcome may wait for a vote to share its sync: nobody but the courier's memory waits for it, and a sync of its
 /// own would stand in the way of the next vote's.
 const OUTCOME_WAIT: Duration = Duration::from_millis(5);
-/// Rows up to which the core writes a transaction itself.
-const OWN_WRITE_MAX: usize = 2;
 /// After so long without a write the write-ahead log is copied into the file.
 const REST_AFTER: Duration = Duration::from_millis(500);
-/// How long to wait for peers to take what is queued for them when the node stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How often the floor of refusals is raised.
 const FLOOR_EVERY_MS: u64 = 60_000;
 
@@ -132,26 +130,21 @@ impl Core {
         }
     }
 
-    /// Runs until it is told to stop and nothing is on its way to disk, or until a fault; then closes the links.
-    pub(super) fn run(mut self, events: &Receiver<Event>) -> Result<(), CoreError> {
-        let result = self.run_until_stopped(events);
-        // After a fault nothing more may be said; what is queued was on disk before.
-        self.link.shutdown(SHUTDOWN_GRACE);
-        result
-    }
-
-    fn run_until_stopped(&mut self, events: &Receiver<Event>) -> Result<(), CoreError> {
+    /// Runs until it is told to stop and nothing is on its way to disk, or until a fault: after that nothing more may be
+    /// said, and what is queued was on disk before.
+    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Result<(), CoreError> {
         let mut stopping = false;
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
-            let first = match events.recv_timeout(wait) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return Err(CoreError::DiskGone),
+            let mut next = match timeout(wait, events.recv()).await {
+                Ok(Some(event)) => Some(event),
+                Ok(None) => return Err(CoreError::DiskGone),
+                Err(_) => None,
             };
             let mut inbound = Vec::new();
-            for event in first.into_iter().chain(events.try_iter().take(INPUTS_MAX)) {
+            for _ in 0..INPUTS_MAX {
+                let Some(event) = next else { break };
                 match event {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
@@ -172,11 +165,12 @@ impl Core {
                     Event::DiskGone => return Err(CoreError::DiskGone),
                     Event::Stop => stopping = true,
                 }
+                next = events.try_recv().ok();
             }
             self.handle_inbound(now(), inbound)?;
             self.handle_time(now())?;
             self.urgent |= stopping;
-            self.write(events.is_empty())?;
+            self.write()?;
             self.send();
             if stopping
                 && !self.participant.has_uncut()
@@ -190,6 +184,8 @@ impl Core {
                 return Ok(());
             }
             self.rest()?;
+            // What was sent is written, and what came meanwhile is read, before the next is decided.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -212,9 +208,9 @@ impl Core {
     /// Writes what was recorded, if the disk is idle: whatever comes meanwhile shares the next sync. Outcomes alone wait a
     /// little for something urgent.
     ///
-    /// A small transaction with nothing else to do is written here, for to wake the disk's thread and to be woken by it
-    /// takes as long as the sync.
-    fn write(&mut self, nothing_else: bool) -> Result<(), CoreError> {
+    /// On a quick disk the transaction is written here, for what the disk's thread costs (two switches, and every row freed on
+    /// another processor than the one it was made on) is more than the sync's time is worth.
+    fn write(&mut self) -> Result<(), CoreError> {
         if self.disk.is_none() || !self.participant.has_uncut() {
             self.write_by = None; // The disk's word wakes this loop.
             return Ok(());
@@ -230,7 +226,7 @@ impl Core {
         self.writing = Some(seq);
         self.cut = seq;
         self.rest_at = Some(Instant::now() + REST_AFTER);
-        if nothing_else && set.len() <= OWN_WRITE_MAX {
+        if disk.is_quick() {
             let commit = disk.commit(set)?;
             self.disk = Some(disk);
             self.handle_durable(commit);

@@ -2,28 +2,43 @@
 
 use std::fs::File;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use hundi_ledger::sqlite::{Commit, CommitError};
+use tokio::sync::mpsc;
 
 use super::core::Event;
 use crate::sqlite_books::{BankDisk, WriteSet};
+
+/// A disk is quick when its commits take less than this on average.
+const QUICK: Duration = Duration::from_millis(4);
 
 /// The only writer of the bank's file.
 #[derive(Debug)]
 pub(super) struct Writer {
     disk: BankDisk,
+    /// How long a commit takes: a mean in which the last eight count most.
+    commit_takes: Duration,
     /// Keeps other processes off as long as something may be written.
     _held: File,
 }
 
 impl Writer {
     pub(super) fn new(disk: BankDisk, held: File) -> Box<Self> {
-        Box::new(Self { disk, _held: held })
+        Box::new(Self { disk, commit_takes: Duration::ZERO, _held: held })
     }
 
     pub(super) fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
-        self.disk.commit(set)
+        let started = Instant::now();
+        let result = self.disk.commit(set);
+        self.commit_takes = (self.commit_takes * 7 + started.elapsed()) / 8;
+        result
+    }
+
+    /// Whether the core may as well wait for a commit.
+    pub(super) fn is_quick(&self) -> bool {
+        self.commit_takes < QUICK
     }
 
     /// Copies the write-ahead log into the file.
@@ -40,7 +55,7 @@ pub(super) enum Job {
 }
 
 /// Starts the disk thread. It ends after a failure, for nobody knows then what is on disk, or when the core is gone.
-pub(super) fn spawn(jobs: Receiver<Job>, events: Sender<Event>) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn spawn(jobs: Receiver<Job>, events: mpsc::Sender<Event>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
         let _last_word = LastWord(events.clone());
         for job in jobs {
@@ -55,7 +70,7 @@ pub(super) fn spawn(jobs: Receiver<Job>, events: Sender<Event>) -> std::io::Resu
                 }
             };
             let failed = result.is_err();
-            if events.send(Event::Disk(writer, result)).is_err() || failed {
+            if events.blocking_send(Event::Disk(writer, result)).is_err() || failed {
                 return;
             }
         }
@@ -63,11 +78,11 @@ pub(super) fn spawn(jobs: Receiver<Job>, events: Sender<Event>) -> std::io::Resu
 }
 
 /// Tells the core that the thread has ended, by a panic too: the core must not wait for it.
-struct LastWord(Sender<Event>);
+struct LastWord(mpsc::Sender<Event>);
 
 impl Drop for LastWord {
     fn drop(&mut self) {
         // An error means that the core has ended before.
-        let _ = self.0.send(Event::DiskGone);
+        let _ = self.0.blocking_send(Event::DiskGone);
     }
 }

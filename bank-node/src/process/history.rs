@@ -1,7 +1,8 @@
 //! The thread that looks for old payments, so that the core does not wait for it.
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use hundi_protocol::{ConnectionId, Digest, Verified, Vote};
+use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::core::Event;
@@ -33,7 +34,7 @@ pub(super) enum Why {
 pub(super) fn spawn(
     mut history: History,
     questions: Receiver<Question>,
-    events: Sender<Event>,
+    events: mpsc::Sender<Event>,
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("history".into()).spawn(move || {
         while let Ok(Question { payment, why }) = questions.recv() {
@@ -41,7 +42,7 @@ pub(super) fn spawn(
                 warn!(%payment, "an old payment cannot be read: {error}");
                 None
             });
-            if events.send(Event::Found { payment, why, found: found.map(Box::new) }).is_err() {
+            if events.blocking_send(Event::Found { payment, why, found: found.map(Box::new) }).is_err() {
                 return;
             }
         }

@@ -1,9 +1,9 @@
 //! The process around a [`Participant`]: links, disk, clock and keys.
 //!
-//! Three threads. The **core** owns the participant and runs one loop over one closed `Event` enum; the **disk**
-//! writes one transaction at a time while the core works on the next; the **link** carries frames. The core hands the
-//! disk what it has whenever the disk is idle, so under load many votes share a sync and a signature. Alone a vote waits for
-//! nobody, and the core writes it itself.
+//! Two threads. The **node** runs the links, and between them the core, which owns the participant and is one loop over
+//! one closed `Event` enum: a message passes without waking another thread. The **disk** writes one transaction at a time
+//! while the core works on the next. The core hands the disk what it has whenever the disk is idle, so under load many
+//! votes share a sync and a signature. A few votes alone the core writes itself. (A third, `history`, looks for old payments.)
 
 mod accounts;
 mod core;
@@ -16,12 +16,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Sender, TrySendError};
 use hundi_protocol::{BankName, Peer, Signer, UnixMillis, Verifier};
 use hundi_protocol::{Identity, Network, NetworkError};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::info;
 
 use crate::participant::{Participant, Policy};
@@ -34,6 +34,9 @@ use disk::Writer;
 const MARKER_FILE: &str = "bank.db.exists";
 /// How many batches of messages wait for the core before the links stop reading.
 const EVENTS_MAX: usize = 1_024;
+
+/// How long to wait for peers to take what is queued for them when the node stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What a bank needs to start.
 #[derive(Clone, Debug)]
@@ -132,13 +135,16 @@ pub enum StartError {
 
 /// Tells a running node to stop.
 #[derive(Clone, Debug)]
-pub struct Stopper(Sender<Event>);
+pub struct Stopper(mpsc::Sender<Event>);
 
 impl Stopper {
     /// Brings what it has taken in to disk, sends what that allows, then stops.
+    ///
+    /// # Panics
+    /// On a thread that runs async tasks: it may have to wait.
     pub fn stop(&self) {
         // An error means that it has stopped already.
-        let _ = self.0.send(Event::Stop);
+        let _ = self.0.blocking_send(Event::Stop);
     }
 }
 
@@ -146,7 +152,7 @@ impl Stopper {
 #[derive(Debug)]
 pub struct Running {
     stopper: Stopper,
-    core: JoinHandle<Result<(), CoreError>>,
+    node: JoinHandle<Result<(), CoreError>>,
     disk: JoinHandle<()>,
 }
 
@@ -161,7 +167,7 @@ impl Running {
     /// # Errors
     /// [`CoreError`] when it stopped by itself: its disk failed, or its file is not what it said.
     pub fn wait(self) -> Result<(), CoreError> {
-        let result = self.core.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let result = self.node.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         if let Err(panic) = self.disk.join() {
             std::panic::resume_unwind(panic);
         }
@@ -190,7 +196,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let listener = TcpListener::bind(&address)
         .map_err(|error| StartError::Listen { address: address.clone(), error })?;
 
-    let (events, inputs) = crossbeam_channel::bounded(EVENTS_MAX);
+    let (events, inputs) = mpsc::channel(EVENTS_MAX);
     let deliver = {
         let events = events.clone();
         Arc::new(move |inbound: Inbound| match events.try_send(Event::Inbound(inbound)) {
@@ -202,22 +208,22 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let directory = network.directory();
     let options =
         LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
-    let link = Link::start(options)?;
     let (jobs, to_do) = crossbeam_channel::bounded(1);
     let disk_thread = disk::spawn(to_do, events.clone()).map_err(StartError::Thread)?;
     let (questions, to_answer) = crossbeam_channel::bounded(history::QUESTIONS_MAX);
     let history = History::open(&path, Verifier::new(directory))
         .map_err(|error| StartError::Books { path: path.clone(), error })?;
     history::spawn(history, to_answer, events.clone()).map_err(StartError::Thread)?;
-    info!(%address, in_doubt = books.in_doubt().count(), "bank {} is up", config.name);
+    let (name, in_doubt) = (config.name.clone(), books.in_doubt().count());
     let participant = Participant::open(config.name, books, config.policy);
     let disk = (Writer::new(disk, held), jobs);
-    let core = Core::new(participant, verifier, signer, link, config.refusals_kept_ms, disk, questions);
-    let core = std::thread::Builder::new()
-        .name("core".into())
-        .spawn(move || core.run(&inputs))
-        .map_err(StartError::Thread)?;
-    Ok(Running { stopper: Stopper(events), core, disk: disk_thread })
+    let kept_ms = config.refusals_kept_ms;
+    let core = move |link| {
+        Core::new(participant, verifier, signer, link, kept_ms, disk, questions).run(inputs)
+    };
+    let node = Link::run(options, SHUTDOWN_GRACE, core)?;
+    info!(%address, in_doubt, "bank {name} is up");
+    Ok(Running { stopper: Stopper(events), node, disk: disk_thread })
 }
 
 /// Keeps a second process off the bank's data for as long as the file lives. The lock is on the folder itself: a file made

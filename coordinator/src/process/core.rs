@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
 use hundi_protocol::{
     BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
 };
 use hundi_protocol::{ConnectionId, Inbound, Link, LinkStats};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::memory::Note;
@@ -18,8 +20,6 @@ use crate::courier::{Caller, Courier, Declined, Effect, Progress};
 const INPUTS_MAX: usize = 512;
 /// How often the core looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(50);
-/// How long to wait for peers to take what is queued for them when the node stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How long a stopping coordinator waits for payments under way. What is not settled then stays in its file.
 const DRAIN_MS: u64 = 5_000;
 
@@ -44,30 +44,29 @@ impl Core {
         Core { courier, verifier, link, notes }
     }
 
-    /// Runs until it is told to stop; then closes the links.
-    pub(super) fn run(mut self, events: &Receiver<Event>) {
-        self.run_until_stopped(events);
-        self.link.shutdown(SHUTDOWN_GRACE);
-    }
-
-    fn run_until_stopped(&mut self, events: &Receiver<Event>) {
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut stop_by: Option<UnixMillis> = None;
         self.act();
         loop {
-            let first = match events.recv_timeout(TICK) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+            let mut next = match timeout(TICK, events.recv()).await {
+                Ok(Some(event)) => Some(event),
+                Ok(None) => return,
+                Err(_) => None,
             };
             let now = now();
-            for event in first.into_iter().chain(events.try_iter().take(INPUTS_MAX)) {
-                match event {
-                    Event::Inbound(frame) => self.handle_inbound(now, frame, stop_by.is_some()),
-                    Event::Stop => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
+            for _ in 0..INPUTS_MAX {
+                match next {
+                    Some(Event::Inbound(frame)) => self.handle_inbound(now, frame, stop_by.is_some()),
+                    Some(Event::Stop) => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
+                    None => break,
                 }
+                next = events.try_recv().ok();
             }
             self.courier.handle_time(now);
             self.act();
+            // What was sent is written, and what came meanwhile is read, before the next is decided.
+            tokio::task::yield_now().await;
             if let Some(by) = stop_by
                 && (self.courier.under_way() == 0 || now >= by)
             {

@@ -1,7 +1,8 @@
 //! The process around a [`Courier`]: links, clock, and a small memory of what is under way.
 //!
-//! Three threads: the **core** owns the courier and runs one loop over one closed `Event` enum; the **link** carries
-//! frames; the **memory** writes a few times a second what is under way. Nothing waits for the memory.
+//! Two threads. The **node** runs the links, and between them the core, which owns the courier and is one loop over one
+//! closed `Event` enum: a message passes without waking another thread. The **memory** writes a few times a second what is
+//! under way. Nothing waits for it.
 
 mod core;
 mod memory;
@@ -10,12 +11,12 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Sender, TrySendError};
 use hundi_protocol::{Identity, Network, NetworkError};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
 use hundi_protocol::{NodeName, Peer, UnixMillis, Verifier};
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::info;
 
 use crate::courier::{Courier, Policy};
@@ -25,6 +26,9 @@ pub use memory::MemoryError;
 
 /// How many batches of messages wait for the core before the links stop reading.
 const EVENTS_MAX: usize = 1_024;
+
+/// How long to wait for peers to take what is queued for them when the node stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What a coordinator needs to start.
 #[derive(Clone, Debug)]
@@ -79,13 +83,16 @@ pub enum StartError {
 
 /// Tells a running node to stop.
 #[derive(Clone, Debug)]
-pub struct Stopper(Sender<Event>);
+pub struct Stopper(mpsc::Sender<Event>);
 
 impl Stopper {
     /// Takes no new orders, finishes what is under way (for a few seconds at most), then stops.
+    ///
+    /// # Panics
+    /// On a thread that runs async tasks: it may have to wait.
     pub fn stop(&self) {
         // An error means that it has stopped already.
-        let _ = self.0.send(Event::Stop);
+        let _ = self.0.blocking_send(Event::Stop);
     }
 }
 
@@ -93,7 +100,7 @@ impl Stopper {
 #[derive(Debug)]
 pub struct Running {
     stopper: Stopper,
-    core: JoinHandle<()>,
+    node: JoinHandle<()>,
     memory: JoinHandle<()>,
 }
 
@@ -105,7 +112,7 @@ impl Running {
 
     /// Waits until it has stopped. A panic of one of its threads goes on here.
     pub fn wait(self) {
-        for thread in [self.core, self.memory] {
+        for thread in [self.node, self.memory] {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
@@ -134,7 +141,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let listener = TcpListener::bind(&address)
         .map_err(|error| StartError::Listen { address: address.clone(), error })?;
 
-    let (events, inputs) = crossbeam_channel::bounded(EVENTS_MAX);
+    let (events, inputs) = mpsc::channel(EVENTS_MAX);
     let deliver = {
         let events = events.clone();
         Arc::new(move |inbound: Inbound| match events.try_send(Event::Inbound(inbound)) {
@@ -146,16 +153,12 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let banks = network.banks().collect();
     let options =
         LinkOptions { identity, network, listener: Some(listener), deliver, limits: Limits::default() };
-    let link = Link::start(options)?;
     let (notes, memory) = memory::spawn(memory, written).map_err(StartError::Thread)?;
-    info!(%address, under_way = remembered.len(), "coordinator {} is up", config.name);
+    let (name, under_way) = (config.name, remembered.len());
     let courier = Courier::open(now(), banks, config.policy, remembered);
-    let core = Core::new(courier, verifier, link, notes);
-    let core = std::thread::Builder::new()
-        .name("core".into())
-        .spawn(move || core.run(&inputs))
-        .map_err(StartError::Thread)?;
-    Ok(Running { stopper: Stopper(events), core, memory })
+    let node = Link::run(options, SHUTDOWN_GRACE, |link| Core::new(courier, verifier, link, notes).run(inputs))?;
+    info!(%address, under_way, "coordinator {name} is up");
+    Ok(Running { stopper: Stopper(events), node, memory })
 }
 
 /// The clock, in the one place that reads it. A clock before 1970 reads as 1970.

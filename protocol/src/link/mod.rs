@@ -1,6 +1,7 @@
 //! Links between nodes: authenticated, batched, bounded, reconnecting.
 //!
-//! One thread runs all of a node's links. What arrives is handed to a function of the node's, whole batches at a
+//! One thread runs all of a node's links, and may run the node's own loop between them ([`Link::run`]): a message then
+//! passes a node without waking another thread. What arrives is handed to a function of the node's, whole batches at a
 //! time; what is to be sent is queued per peer, and everything queued goes out in as few frames and writes as it fits.
 //! Messages may be lost (a full queue drops its oldest, a broken connection what was on the way) and the protocol
 //! above is made for that (R9). What arrives was sent by the named peer, and is something that its role may send.
@@ -19,8 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::message::Message;
 use crate::network::{Identity, Network};
@@ -167,19 +166,28 @@ pub(crate) struct Shared {
     deliver: Deliver,
 }
 
-/// A node's links. Dropping it closes them without waiting; [`Link::shutdown`] sends what is queued first.
-pub struct Link {
-    shared: Arc<Shared>,
-    stop: watch::Sender<Option<Duration>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Queues messages for a node's links, from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Link(Arc<Shared>);
 
 impl Link {
-    /// Starts the thread that runs the links.
+    /// Starts the thread that runs the links, and on it `node`: the program that the links are for. When that ends, what is
+    /// queued for connected peers is still sent, for at most `grace`, and everything is closed; then the thread ends with
+    /// what `node` came to.
+    ///
+    /// Between two of its `await`s `node` has the thread for itself, and nothing is read or written.
     ///
     /// # Errors
     /// [`LinkError::Local`] when our own certificate, key, listener or machine is not up to it.
-    pub fn start(options: LinkOptions) -> Result<Self, LinkError> {
+    pub fn run<N, T>(
+        options: LinkOptions,
+        grace: Duration,
+        node: impl FnOnce(Link) -> N + Send + 'static,
+    ) -> Result<JoinHandle<T>, LinkError>
+    where
+        N: Future<Output = T>,
+        T: Send + 'static,
+    {
         let LinkOptions { identity, network, listener, deliver, limits } = options;
         let local = |e: &dyn std::fmt::Display| LinkError::Local(e.to_string());
         let accept = tls::server_config(&identity, Arc::clone(&network)).map_err(|e| local(&e))?;
@@ -198,65 +206,52 @@ impl Link {
             }
             None => None,
         };
-        let (stop, mut stopped) = watch::channel(None);
-        let for_thread = Arc::clone(&shared);
         let run = move || {
             runtime.block_on(async {
                 for dialer in dialers {
-                    tokio::spawn(dial::run(Arc::clone(&for_thread), dialer));
+                    tokio::spawn(dial::run(Arc::clone(&shared), dialer));
                 }
                 if let Some(listener) = listener {
-                    tokio::spawn(listen::run(Arc::clone(&for_thread), listener, accept));
+                    tokio::spawn(listen::run(Arc::clone(&shared), listener, accept));
                 }
-                // An error means that the handle is gone, which is a stop too.
-                let grace = stopped.wait_for(Option::is_some).await.map(|grace| *grace).ok().flatten();
-                for_thread.registry.finish(grace.unwrap_or_default()).await;
-            });
+                let result = node(Link(Arc::clone(&shared))).await;
+                shared.registry.finish(grace).await;
+                result
+            })
         };
-        let thread =
-            std::thread::Builder::new().name("hundi-link".to_owned()).spawn(run).map_err(|e| local(&e))?;
-        Ok(Self { shared, stop, thread: Some(thread) })
+        std::thread::Builder::new().name("hundi-node".to_owned()).spawn(run).map_err(|e| local(&e))
     }
 
     /// Queues messages for a peer; returns at once. A bank or coordinator that is not connected is called; an app or
     /// operator gets them on each of its connections, and if it has none they are dropped.
     pub fn send(&self, peer: &Peer, messages: Vec<Message>) {
-        let dropped = self.shared.registry.send(peer, messages);
-        self.shared.counters.messages_dropped.fetch_add(dropped, Relaxed);
+        let dropped = self.0.registry.send(peer, messages);
+        self.0.counters.messages_dropped.fetch_add(dropped, Relaxed);
     }
 
     /// Queues messages for one connection; dropped when that has ended.
     pub fn reply(&self, connection: ConnectionId, messages: Vec<Message>) {
-        let dropped = self.shared.registry.reply(connection, messages);
-        self.shared.counters.messages_dropped.fetch_add(dropped, Relaxed);
+        let dropped = self.0.registry.reply(connection, messages);
+        self.0.counters.messages_dropped.fetch_add(dropped, Relaxed);
     }
 
     /// Whether the peer has a connection now.
     #[must_use]
     pub fn is_connected(&self, peer: &Peer) -> bool {
-        self.shared.registry.is_connected(peer)
+        self.0.registry.is_connected(peer)
     }
 
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> LinkStats {
-        self.shared.counters.read()
-    }
-
-    /// Takes no more calls, sends what is queued for connected peers, closes. Waits for that, at most `grace`.
-    pub fn shutdown(mut self, grace: Duration) {
-        self.stop.send_replace(Some(grace));
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been printed by its thread; there is nothing left to close.
-            let _ = thread.join();
-        }
+        self.0.counters.read()
     }
 }
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link")
-            .field("me", &self.shared.me)
+            .field("me", &self.0.me)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

@@ -10,6 +10,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use hundi_protocol::*;
@@ -84,7 +85,13 @@ impl World {
             deliver: deliver_to(sender),
             limits,
         };
-        Running { link: Link::start(options).unwrap(), inbox }
+        let (sender, link) = sync_channel(1);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let node = Link::run(options, PATIENCE, move |link| async move {
+            sender.send(link).unwrap();
+            let _ = stopped.await; // An error is a stop too.
+        });
+        Running { node: node.unwrap(), stop, link: link.recv().unwrap(), inbox }
     }
 }
 
@@ -96,11 +103,19 @@ pub fn deliver_to(sender: SyncSender<Inbound>) -> Deliver {
 }
 
 pub struct Running {
+    node: JoinHandle<()>,
+    stop: tokio::sync::oneshot::Sender<()>,
     pub link: Link,
     pub inbox: Receiver<Inbound>,
 }
 
 impl Running {
+    /// Sends what is queued and closes.
+    pub fn shutdown(self) {
+        let _ = self.stop.send(());
+        self.node.join().unwrap();
+    }
+
     /// Waits for `count` messages from one peer.
     pub fn receive(&self, from: &str, count: usize) -> Vec<Message> {
         let mut messages = Vec::new();
