@@ -218,9 +218,8 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let participant = Participant::open(config.name, books, config.policy);
     let disk = (Writer::new(disk, held), jobs);
     let kept_ms = config.refusals_kept_ms;
-    let core = move |link| {
-        Core::new(participant, verifier, signer, link, kept_ms, disk, questions).run(inputs)
-    };
+    let core =
+        move |link| Core::new(participant, verifier, signer, link, kept_ms, disk, questions).run(inputs);
     let node = Link::run(options, SHUTDOWN_GRACE, core)?;
     info!(%address, in_doubt, "bank {name} is up");
     Ok(Running { stopper: Stopper(events), node, disk: disk_thread })

@@ -58,7 +58,7 @@ impl Default for Policy {
             again_max_ms: 8_000,
             patience_ms: 30_000,
             carried_max: 65_536,
-            recall_max: 16_384,
+            recall_max: 4_096,
         }
     }
 }

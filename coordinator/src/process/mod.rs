@@ -156,7 +156,8 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let (notes, memory) = memory::spawn(memory, written).map_err(StartError::Thread)?;
     let (name, under_way) = (config.name, remembered.len());
     let courier = Courier::open(now(), banks, config.policy, remembered);
-    let node = Link::run(options, SHUTDOWN_GRACE, |link| Core::new(courier, verifier, link, notes).run(inputs))?;
+    let node =
+        Link::run(options, SHUTDOWN_GRACE, |link| Core::new(courier, verifier, link, notes).run(inputs))?;
     info!(%address, under_way, "coordinator {name} is up");
     Ok(Running { stopper: Stopper(events), node, memory })
 }

@@ -250,9 +250,6 @@ impl Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link")
-            .field("me", &self.0.me)
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
+        f.debug_struct("Link").field("me", &self.0.me).field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
