@@ -117,17 +117,19 @@ fn unknown_banks_and_currencies_are_named() {
     let file = network.file();
     let key = network.dir.path().join("new.key").display().to_string();
     let banks = "gamma is not a bank of this network, which has alpha, beta";
-    for (arguments, words) in [
+    let (usage, input) = (2, 3);
+    for (arguments, code, words) in [
         (
             vec!["account", "open", "a@alpha", "--currency", "XXQ", "--key", &key],
+            usage,
             "XXQ is not a currency of ISO 4217",
         ),
-        (vec!["account", "open", "a@gamma", "--currency", "INR", "--key", &key], banks),
-        (vec!["account", "balance", "a@gamma"], banks),
-        (vec!["account", "list", "gamma"], banks),
+        (vec!["account", "open", "a@gamma", "--currency", "INR", "--key", &key], input, banks),
+        (vec!["account", "balance", "a@gamma"], input, banks),
+        (vec!["account", "list", "gamma"], input, banks),
     ] {
         let output = hundi().args(arguments.iter().chain(&["--network", file.as_str()])).output().unwrap();
-        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
     }
