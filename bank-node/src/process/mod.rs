@@ -139,12 +139,13 @@ pub struct Stopper(mpsc::Sender<Event>);
 
 impl Stopper {
     /// Brings what it has taken in to disk, sends what that allows, then stops.
-    ///
-    /// # Panics
-    /// On a thread that runs async tasks: it may have to wait.
+    /// May be called on any thread, and returns at once.
     pub fn stop(&self) {
-        // An error means that it has stopped already.
-        let _ = self.0.blocking_send(Event::Stop);
+        if let Err(TrySendError::Full(stop)) = self.0.try_send(Event::Stop) {
+            let events = self.0.clone();
+            // An error means that it has stopped already.
+            std::thread::spawn(move || events.blocking_send(stop));
+        }
     }
 }
 
