@@ -6,6 +6,7 @@
 mod books;
 mod file;
 mod flaw;
+mod leaving;
 mod memory_books;
 mod outbox;
 mod participant;
@@ -19,6 +20,7 @@ pub use books::{
 };
 pub use file::{BANK_FILE, FileError, read_bank_file};
 pub use flaw::{Flaw, Flaws, Sound};
+pub use leaving::Leaving;
 pub use memory_books::MemoryBooks;
 pub use outbox::Outbox;
 pub use participant::{AccountAnswer, AccountRefusal, AccountRequest, Effect, Fault, Participant, Policy};

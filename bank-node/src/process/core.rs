@@ -1,16 +1,13 @@
 //! The loop that owns the participant.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
-use hundi_protocol::{
-    Ack, Certificate, Digest, Message, Order, Peer, Signer, UnixMillis, Verified, Verifier, Vote,
-};
 use hundi_protocol::{ConnectionId, Inbound, Link};
+use hundi_protocol::{Digest, Message, Peer, Signer, UnixMillis, Verifier};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -19,7 +16,8 @@ use super::disk::{Job, Writer};
 use super::history::{Question, Why};
 use super::now;
 use crate::books::{Books, Payment};
-use crate::participant::{Effect, Fault, Participant};
+use crate::leaving::Leaving;
+use crate::participant::{Fault, Participant};
 use crate::sqlite_books::{BooksError, SqliteBooks};
 
 /// How many inputs the core takes before it looks at disk and links again.
@@ -248,50 +246,30 @@ impl Core {
 
     /// Signs and sends all that may leave: one signature for all of it.
     fn send(&mut self) {
-        let mut votes: (Vec<Peer>, Vec<Vote>) = Default::default();
-        let mut acks: (Vec<Peer>, Vec<Ack>) = Default::default();
-        let mut proofs: Vec<(Peer, Arc<Order>, Vec<Verified<Vote>>)> = Vec::new();
-        let mut proven: Vec<Vote> = Vec::new();
+        let Leaving { votes, proofs, unproven, acks, questions, answers, reports } =
+            Leaving::take(&mut self.participant, &self.signer);
         let mut out: BTreeMap<Peer, Vec<Message>> = BTreeMap::new();
-        while let Some(effect) = self.participant.poll() {
-            match effect {
-                Effect::Vote { to, vote } => {
-                    votes.0.push(to);
-                    votes.1.push(vote);
-                }
-                Effect::Proof { to, order, votes, vote } => {
-                    proofs.push((to, order, votes));
-                    proven.push(vote);
-                }
-                Effect::Ack { to, payment } => {
-                    acks.0.push(to);
-                    acks.1.push(Ack { payment, bank: self.participant.bank().clone() });
-                }
-                Effect::Resolve { to, order } => {
-                    out.entry(Peer::bank(to)).or_default().push(Message::Resolve { order });
-                }
-                Effect::Answer { ticket, answer } => self.answer_ticket(ticket, answer),
-                Effect::Report(proof) => {
-                    let liar = &proof.yes().statement().bank;
-                    error!(bank = %liar, payment = %proof.yes().statement().payment,
-                        "bank voted both YES and NO on one payment; the proof is in table double_votes");
-                }
-            }
+        for (to, order) in questions {
+            out.entry(Peer::bank(to)).or_default().push(Message::Resolve { order });
         }
-        votes.1.append(&mut proven);
-        let (votes_signed, acks_signed) = self.signer.sign_write(votes.1, acks.1);
-        let mut votes_signed = votes_signed.into_iter();
-        for (to, vote) in votes.0.into_iter().zip(votes_signed.by_ref()) {
+        for (ticket, answer) in answers {
+            self.answer_ticket(ticket, answer);
+        }
+        for proof in reports {
+            let vote = proof.yes().statement();
+            error!(bank = %vote.bank, payment = %vote.payment,
+                "bank voted both YES and NO on one payment; the proof is in table double_votes");
+        }
+        for (to, vote) in votes {
             out.entry(to).or_default().push(Message::Vote { vote: vote.signed().clone() });
         }
-        for ((to, order, others), own) in proofs.into_iter().zip(votes_signed) {
-            let Some(proof) = Certificate::new(order, others.iter().chain([&own])) else {
-                error!(payment = %own.statement().payment, "the votes on record do not prove the outcome on record");
-                continue;
-            };
+        for (to, proof) in proofs {
             out.entry(to).or_default().push(Message::Outcome { certificate: proof.to_unchecked() });
         }
-        for (to, ack) in acks.0.into_iter().zip(acks_signed) {
+        for payment in unproven {
+            error!(%payment, "the votes on record do not prove the outcome on record");
+        }
+        for (to, ack) in acks {
             out.entry(to).or_default().push(Message::Ack { ack: ack.signed().clone() });
         }
         self.release_answers();

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hundi_bank_node::{
-    BankDisk, BankRecord, Books, BooksError, Effect, Fault, Flaw, Participant, SqliteBooks, WriteSet,
+    BankDisk, BankRecord, Books, BooksError, Fault, Flaw, Leaving, Participant, SqliteBooks, WriteSet,
     read_bank_file,
 };
 use hundi_ledger::sqlite;
-use hundi_protocol::{Ack, Authorised, Certificate, Order, Peer, UnixMillis, Verified, Verifier, Vote};
+use hundi_protocol::{Authorised, Order, Peer, UnixMillis, Verifier};
 
 use super::wire;
 use crate::world::{BANK_POLICY, Chore, Input, Packet, Scenario, To};
@@ -146,53 +146,30 @@ impl RealBank {
 
     /// Everything that may leave, signed with one signature, as the process signs what one write justifies.
     pub(super) fn drain(&mut self, scenario: &Scenario, bank: usize) -> Result<Vec<(To, Packet)>, String> {
-        let mut sends = Vec::new();
-        let mut votes: (Vec<Peer>, Vec<Vote>) = Default::default();
-        let mut proofs: Vec<(Peer, Arc<Order>, Vec<Verified<Vote>>)> = Vec::new();
-        let mut proven = Vec::new();
-        let mut acks: (Vec<Peer>, Vec<Ack>) = Default::default();
         let from = scenario.peer(bank);
-        while let Some(effect) = self.node.poll() {
-            match effect {
-                Effect::Vote { to, vote } => {
-                    votes.0.push(to);
-                    votes.1.push(vote);
-                }
-                Effect::Proof { to, order, votes, vote } => {
-                    proofs.push((to, order, votes));
-                    proven.push(vote);
-                }
-                Effect::Ack { to, payment } => {
-                    acks.0.push(to);
-                    acks.1.push(Ack { payment, bank: self.node.bank().clone() });
-                }
-                Effect::Resolve { to, order } => {
-                    let to = Peer::bank(to);
-                    sends.extend(sent_to(scenario, &to, Packet::Resolve { from: from.clone(), order }));
-                }
-                Effect::Answer { ticket, answer } => {
-                    let chore = usize::try_from(ticket).expect("tickets are places of chores");
-                    sends.push((To::Outside, Packet::Done { bank, chore, answer }));
-                }
-                Effect::Report(proof) => {
-                    sends.push((To::Outside, Packet::Report { from: from.clone(), proof }));
-                }
-            }
+        // The model counts a proof that proves nothing against the bank, and sends nothing either.
+        let Leaving { votes, proofs, unproven: _, acks, questions, answers, reports } =
+            Leaving::take(&mut self.node, scenario.signer(bank));
+        let mut sends = Vec::new();
+        for (to, order) in questions {
+            sends.extend(sent_to(scenario, &Peer::bank(to), Packet::Resolve { from: from.clone(), order }));
         }
-        votes.1.append(&mut proven);
-        let (signed_votes, signed_acks) = scenario.signer(bank).sign_write(votes.1, acks.1);
-        let mut signed_votes = signed_votes.into_iter();
-        for (to, vote) in votes.0.iter().zip(signed_votes.by_ref()) {
-            sends.extend(sent_to(scenario, to, Packet::Vote(vote)));
+        for (ticket, answer) in answers {
+            let chore = usize::try_from(ticket).expect("tickets are places of chores");
+            sends.push((To::Outside, Packet::Done { bank, chore, answer }));
         }
-        for ((to, order, others), own) in proofs.into_iter().zip(signed_votes) {
-            // The model counts a proof that proves nothing against the bank, and sends nothing either.
-            let Some(proof) = Certificate::new(order, others.iter().chain([&own])) else { continue };
+        for proof in reports {
+            sends.push((To::Outside, Packet::Report { from: from.clone(), proof }));
+        }
+        for (to, vote) in votes {
+            sends.extend(sent_to(scenario, &to, Packet::Vote(vote)));
+        }
+        for (to, proof) in proofs {
             let outcome = Packet::Outcome { from: from.clone(), certificate: Arc::new(proof) };
             sends.extend(sent_to(scenario, &to, outcome));
         }
-        for (to, ack) in acks.0.iter().zip(signed_acks) {
-            sends.extend(sent_to(scenario, to, Packet::Ack(ack)));
+        for (to, ack) in acks {
+            sends.extend(sent_to(scenario, &to, Packet::Ack(ack)));
         }
         Ok(sends)
     }
