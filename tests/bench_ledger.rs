@@ -123,6 +123,17 @@ fn a_kept_file_is_never_one_that_was_there() {
         assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 1, "nothing is left beside it");
     }
     let place = Place::new();
+    let (file, list) = (place.file(), place.0.path().join(".").join("app.db"));
+    let mut command = hundi();
+    command
+        .args(["bench", "ledger", "--transfers", "10", "--file"])
+        .arg(file)
+        .arg("--acknowledged")
+        .arg(list);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("are the same file"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 0, "nothing is left");
     let arguments = place.arguments(&["--transfers", "1000", "--batch", "100", "--json"]);
     let report = run_json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(report["transfers"], 1_000);

@@ -143,6 +143,17 @@ pub(crate) fn run(args: &LedgerBenchArgs) -> Result<(), Failure> {
     let folder = super::temporary_folder(args.folder()?.as_deref())?;
     let path = args.file.clone().unwrap_or_else(|| folder.path().join("ledger.db"));
     let acknowledged = args.acknowledged.as_deref().map(Acknowledged::create).transpose()?;
+    if let (Some(file), Some(list)) = (&args.file, &args.acknowledged)
+        && file.exists()
+    {
+        // It was not there a moment ago, so it is the list, by this name or another.
+        std::fs::remove_file(list).or_fail(|| format!("cannot remove {}", list.display()))?;
+        let same = format_args!(
+            "--file and --acknowledged are the same file, {}; give the list another name",
+            list.display()
+        );
+        return Err(Failure::usage(same));
+    }
     // Callers that wait for their answers have at most one transfer each in a batch.
     let batch = if args.callers > 1 { args.callers } else { args.batch };
     let batch = usize::try_from(batch).unwrap_or(usize::MAX);
