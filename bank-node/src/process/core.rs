@@ -135,14 +135,12 @@ impl Core {
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
-            let mut next = match timeout(wait, events.recv()).await {
-                Ok(Some(event)) => Some(event),
-                Ok(None) => return Err(CoreError::DiskGone),
-                Err(_) => None,
-            };
+            let mut batch = Vec::new();
+            if let Ok(0) = timeout(wait, events.recv_many(&mut batch, INPUTS_MAX)).await {
+                return Err(CoreError::DiskGone); // Nobody is left who could say anything.
+            }
             let mut inbound = Vec::new();
-            for _ in 0..INPUTS_MAX {
-                let Some(event) = next else { break };
+            for event in batch {
                 match event {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => inbound.push(frame),
@@ -163,7 +161,6 @@ impl Core {
                     Event::DiskGone => return Err(CoreError::DiskGone),
                     Event::Stop => stopping = true,
                 }
-                next = events.try_recv().ok();
             }
             self.handle_inbound(now(), inbound)?;
             self.handle_time(now())?;

@@ -49,19 +49,16 @@ impl Core {
         let mut stop_by: Option<UnixMillis> = None;
         self.act();
         loop {
-            let mut next = match timeout(TICK, events.recv()).await {
-                Ok(Some(event)) => Some(event),
-                Ok(None) => return,
-                Err(_) => None,
-            };
+            let mut batch = Vec::new();
+            if let Ok(0) = timeout(TICK, events.recv_many(&mut batch, INPUTS_MAX)).await {
+                return; // Nobody is left who could say anything.
+            }
             let now = now();
-            for _ in 0..INPUTS_MAX {
-                match next {
-                    Some(Event::Inbound(frame)) => self.handle_inbound(now, frame, stop_by.is_some()),
-                    Some(Event::Stop) => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
-                    None => break,
+            for event in batch {
+                match event {
+                    Event::Inbound(frame) => self.handle_inbound(now, frame, stop_by.is_some()),
+                    Event::Stop => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
                 }
-                next = events.try_recv().ok();
             }
             self.courier.handle_time(now);
             self.act();
