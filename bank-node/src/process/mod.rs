@@ -1,9 +1,9 @@
 //! The process around a [`Participant`]: links, disk, clock and keys.
 //!
-//! Two threads. The **node** runs the links, and between them the core, which owns the participant and is one loop over
-//! one closed `Event` enum: a message passes without waking another thread. The **disk** writes one transaction at a time
-//! while the core works on the next. The core hands the disk what it has whenever the disk is idle, so under load many
-//! votes share a sync and a signature. A few votes alone the core writes itself. (A third, `history`, looks for old payments.)
+//! The **node** thread runs the links, and between them the core, which owns the participant and is one loop over one closed
+//! `Event` enum: a message passes without waking another thread. The core writes what it recorded whenever the disk is
+//! idle, so under load many votes share a sync and a signature: by itself while the disk is quick, and else on the
+//! **disk** thread, working on the next batch meanwhile. The **history** thread looks for old payments.
 
 mod accounts;
 mod core;

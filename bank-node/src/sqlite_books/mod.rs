@@ -94,16 +94,6 @@ impl WriteSet {
     pub fn seq(&self) -> CommitSeq {
         self.changes.seq()
     }
-
-    /// How many rows of the bank's own tables it writes: one for each vote and outcome.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether it writes none of them; the ledger's part may still hold something.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
 }
 
 /// The one writer of a bank's file.
