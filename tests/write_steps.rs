@@ -6,15 +6,34 @@
 mod common;
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use common::{TestNetwork, wait_until};
 
-/// Runs the bank under strace, which kills it at the `n`th call of `name`.
-fn killed_at(network: &TestNetwork, node: &str, call: &str, n: u32) -> Command {
+/// Long enough that a bank takes its disk for a slow one after the first commit, and leaves writing to the disk's thread.
+const SLOW_SYNC: &str = "fdatasync:delay_exit=80000"; // µs
+
+/// Whether there is a strace; says so if there is none.
+fn has_strace() -> bool {
+    let found =
+        Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !found {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: strace is not installed");
+    }
+    found
+}
+
+/// Runs the bank under strace, which kills it when one of its threads calls `call` for the `n`th time, and may make each
+/// sync slow.
+fn killed_at(network: &TestNetwork, node: &str, call: &str, n: u32, slow: bool) -> Command {
     let inner = network.command(node);
     let mut command = Command::new("strace");
-    command.args(["-f", "-q", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+    command.args(["-f", "-q", "-Y", "-y", "-o"]).arg(trace_of(network, node));
+    command.args(["-e", &format!("trace={call},fdatasync")]);
+    if slow {
+        command.args(["-e", &format!("inject={SLOW_SYNC}")]);
+    }
     command.args(["-e", &format!("inject={call}:error=EIO:signal=KILL:when={n}"), "--"]);
     command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
     let log = std::fs::OpenOptions::new().append(true).open(network.folder(node).join("log.txt")).unwrap();
@@ -22,10 +41,14 @@ fn killed_at(network: &TestNetwork, node: &str, call: &str, n: u32) -> Command {
     command
 }
 
+/// What strace saw, a call a line: `4711<disk> pwrite64(13</path/bank.db-wal>, …) = 4096`.
+fn trace_of(network: &TestNetwork, node: &str) -> PathBuf {
+    network.folder(node).join("strace.txt")
+}
+
 #[test]
 fn a_bank_killed_at_each_write_step_keeps_its_word() {
-    if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: strace is not installed");
+    if !has_strace() {
         return;
     }
     let mut network = TestNetwork::new("alpha,beta", 1);
@@ -37,7 +60,7 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
         for call in ["pwrite64", "fdatasync"] {
             for n in (1..=12).step_by(if call == "pwrite64" { 2 } else { 3 }) {
                 network.terminate(bank);
-                network.spawn_as(bank, &mut killed_at(&network, bank, call, n));
+                network.spawn_as(bank, &mut killed_at(&network, bank, call, n, false));
                 let mut paying =
                     network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::piped()).spawn().unwrap();
                 let (mut ended, mut answered) = (false, false);
@@ -51,10 +74,9 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
                     network.terminate_under(bank); // It has fewer such steps for one payment.
                 }
                 network.start(bank);
-                let output = paying.wait_with_output().unwrap();
-                let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-                assert_ne!(report["status"], "unknown", "{bank} at {call} {n}: {report}");
-                paid += i64::from(report["status"] == "commit");
+                let status = status(paying);
+                assert_ne!(status, "unknown", "{bank} at {call} {n}");
+                paid += i64::from(status == "commit");
                 wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
                 assert_eq!(network.balance("bela@beta"), 100_000 + 100 * paid, "{bank} at {call} {n}");
                 assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "{bank} at {call} {n}");
@@ -64,4 +86,63 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
     assert!(died >= 8, "the bank died at {died} steps only");
     network.terminate_all();
     network.audit();
+}
+
+#[test]
+fn a_bank_that_leaves_writing_to_its_disk_thread_keeps_its_word_too() {
+    if !has_strace() {
+        return;
+    }
+    let mut network = TestNetwork::new("alpha,beta", 1);
+    ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
+    network.open("asha@alpha", "1000.00");
+    network.open("bela@beta", "1000.00");
+    let (mut paid, mut died_in_log) = (0, 0);
+    // More than the first commit's writes, which are the core's own.
+    for n in (60..=180).step_by(17) {
+        network.terminate("bank-beta");
+        network.spawn_as("bank-beta", &mut killed_at(&network, "bank-beta", "pwrite64", n, true));
+        let dying = loop {
+            let mut paying =
+                network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::piped()).spawn().unwrap();
+            let (mut ended, mut answered) = (false, false);
+            wait_until("the bank dies, or answers", || {
+                answered = paying.try_wait().unwrap().is_some();
+                ended = network.has_ended("bank-beta");
+                ended || answered
+            });
+            if ended {
+                break paying;
+            }
+            paid += i64::from(status(paying) == "commit");
+        };
+        let last = last_write(&network, "bank-beta");
+        assert!(last.contains("<disk> pwrite64("), "not the disk's thread, but: {last}");
+        died_in_log += u32::from(last.contains("bank.db-wal>"));
+        network.start("bank-beta");
+        let status = status(dying);
+        assert_ne!(status, "unknown", "at write {n}");
+        paid += i64::from(status == "commit");
+        wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
+        assert_eq!(network.balance("bela@beta"), 100_000 + 100 * paid, "at write {n}");
+        assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "at write {n}");
+    }
+    assert!(died_in_log >= 3, "the bank died {died_in_log} times in the log only");
+    network.terminate_all();
+    network.audit();
+}
+
+/// The write in which a bank died: it has no result, and none comes after it, for one thread writes at a time.
+fn last_write(network: &TestNetwork, node: &str) -> String {
+    let trace = std::fs::read_to_string(trace_of(network, node)).unwrap();
+    let last = trace.lines().rfind(|line| line.contains("pwrite64(")).unwrap();
+    assert!(last.ends_with(" = ?") || last.ends_with("<unfinished ...>"), "it was written: {last}");
+    last.to_owned()
+}
+
+/// What a payment is said to have come to.
+fn status(paying: Child) -> String {
+    let output = paying.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["status"].as_str().unwrap().to_owned()
 }

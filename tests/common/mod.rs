@@ -165,11 +165,7 @@ impl TestNetwork {
 
     /// SIGTERM to a node that runs under another program, which ends with it.
     pub fn terminate_under(&mut self, node: &str) {
-        let outer = self.nodes[node].id();
-        let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
-        let inner = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap();
-        let inner = rustix::process::Pid::from_raw(inner).unwrap();
-        rustix::process::kill_process(inner, rustix::process::Signal::TERM).unwrap();
+        signal_under(&self.nodes[node], rustix::process::Signal::TERM);
         self.wait(node);
     }
 
@@ -257,9 +253,22 @@ impl TestNetwork {
 impl Drop for TestNetwork {
     fn drop(&mut self) {
         for child in self.nodes.values_mut() {
+            signal_under(child, rustix::process::Signal::KILL);
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Signals the program that runs under another one, if there is one still.
+fn signal_under(outer: &Child, signal: rustix::process::Signal) {
+    let outer = outer.id();
+    let children =
+        std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+    for inner in
+        children.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?))
+    {
+        let _ = rustix::process::kill_process(inner, signal);
     }
 }
 
