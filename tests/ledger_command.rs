@@ -269,6 +269,45 @@ fn a_live_file_is_verified_and_backed_up() {
     assert!(stderr(&output).contains("events, row"), "{}", stderr(&output));
 }
 
+/// A list of transfers, held against the file: how the command ends, and what it says to a program and to a person.
+fn check_list(live: &Live, list: &[u8], code: i32, held: &str, said: &str) {
+    let path = live.path("ids.txt");
+    std::fs::write(&path, list).unwrap();
+    let output = hundi("verify", &live.path("app.db"), &["--json", "--holds", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    assert!(stderr(&output).contains(said) && stderr(&output).lines().count() <= 1, "{}", stderr(&output));
+    if code == 3 {
+        return assert!(output.stdout.is_empty());
+    }
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["held"].to_string(), held);
+    assert_eq!(report["ok"], Value::Bool(code == 0));
+    // The file itself is sound, whatever a list says.
+    let verified = live.json("verify", &[]);
+    for field in ["commits", "accounts", "transfers", "expiries", "hash"] {
+        assert_eq!(report[field], verified[field], "{field}");
+    }
+    assert_eq!(report["transfers"], 3);
+}
+
+#[test]
+fn a_list_of_transfers_is_held_against_the_file() {
+    let live = live();
+    let id = |id: u128| format!("{id:032x}\n");
+    let two = [id(101), id(103)].concat();
+    check_list(&live, two.as_bytes(), 0, "2", "");
+    check_list(&live, format!("{two}0000").as_bytes(), 0, "2", "ids.txt, line 3: unfinished, left out");
+    let missing = "app.db: transfer 00000000000000000000000000000011 is not in it, which is line 3 of ";
+    check_list(&live, [&*two, &id(17)].concat().as_bytes(), 1, "null", missing);
+    for nothing in ["", "0000"] {
+        check_list(&live, nothing.as_bytes(), 3, "", "ids.txt: no id in it, so there is nothing to look for");
+    }
+    for odd in [&b"\n"[..], b"101\n", b"+0000000000000000000000000000011\n", b"\xff\xfe\xff\n"] {
+        let said = "ids.txt, line 3: not an id of 32 hexadecimal digits";
+        check_list(&live, &[two.as_bytes(), odd].concat(), 3, "", said);
+    }
+}
+
 #[test]
 fn what_is_asked_for_wrongly_is_said_in_one_line() {
     let live = live();

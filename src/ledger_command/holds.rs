@@ -22,20 +22,20 @@ pub(super) struct List {
 }
 
 /// Reads a list: one id a line, in 32 hexadecimal digits. Half a line at the end is what a killed writer leaves, and no
-/// promise.
+/// promise. A list without an id is refused: it would promise nothing, and pass.
 pub(super) fn read(path: &Path) -> Result<List, Failure> {
     let cannot = || format!("cannot read {}", path.display());
     let mut input = BufReader::new(File::open(path).or_fail(cannot)?);
     let mut list = List { path: path.to_owned(), lines: 0, line_of: HashMap::new() };
-    let mut line = String::new();
-    while input.read_line(&mut line).or_fail(cannot)? > 0 {
+    let (mut line, mut unfinished) = (Vec::new(), false);
+    while input.read_until(b'\n', &mut line).or_fail(cannot)? > 0 {
         let number = list.lines + 1;
-        match parse(line.trim_end()) {
+        match parse(line.trim_ascii_end()) {
             Some(id) => {
                 list.line_of.entry(id).or_insert(number);
             }
-            None if !line.ends_with('\n') => {
-                console::note(format_args!("{}, line {number}: unfinished, left out", path.display()));
+            None if !line.ends_with(b"\n") => {
+                unfinished = true;
                 break;
             }
             None => {
@@ -48,12 +48,21 @@ pub(super) fn read(path: &Path) -> Result<List, Failure> {
         list.lines = number;
         line.clear();
     }
+    if list.lines == 0 {
+        return Err(Failure::input(format_args!(
+            "{}: no id in it, so there is nothing to look for; without --holds the file alone is verified",
+            path.display()
+        )));
+    }
+    if unfinished {
+        console::note(format_args!("{}, line {}: unfinished, left out", path.display(), list.lines + 1));
+    }
     Ok(list)
 }
 
-fn parse(line: &str) -> Option<u128> {
-    let is_id = line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id { u128::from_str_radix(line, 16).ok() } else { None }
+fn parse(line: &[u8]) -> Option<u128> {
+    let is_id = line.len() == 32 && line.iter().all(u8::is_ascii_hexdigit);
+    if is_id { u128::from_str_radix(str::from_utf8(line).ok()?, 16).ok() } else { None }
 }
 
 /// Whether all of the list are in the file; how many lines it has.

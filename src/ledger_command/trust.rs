@@ -19,7 +19,7 @@ Examples:
   hundi ledger verify app.db --holds ids.txt    each of these transfers is in it
 
 Exit code 1 if a row does not fit or a listed transfer is missing; the first one
-is named. The hash is over everything: keep it elsewhere, and a later file whose
+is named. Exit code 3 if the list is not one, or has no id in it. The hash is over everything: keep it elsewhere, and a later file whose
 history differs will not have it in v_commits.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
@@ -96,15 +96,16 @@ impl VerifyReport {
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let path = args.file.path();
     let list = args.holds.as_deref().map(holds::read).transpose()?;
-    let checked = sqlite::verify(path).map_err(|error| refused(path, &error)).and_then(|verified| {
-        let held = list.map(|list| holds::check(&args.file.open()?, list)).transpose()?;
-        Ok(VerifyReport { held, ..VerifyReport::of(&verified, None) })
+    let mut verified = Verified::default();
+    let checked = sqlite::verify(path).map_err(|error| refused(path, &error)).and_then(|found| {
+        verified = found;
+        list.map(|list| holds::check(&args.file.open()?, list)).transpose()
     });
     match checked {
-        Ok(report) => show(args.json, path, &report),
+        Ok(held) => show(args.json, path, &VerifyReport { held, ..VerifyReport::of(&verified, None) }),
         Err(failure) => {
             if args.json && failure.exit == Exit::No {
-                console::json(&VerifyReport::of(&Verified::default(), Some(failure.to_string())))?;
+                console::json(&VerifyReport::of(&verified, Some(failure.to_string())))?;
             }
             Err(failure)
         }
