@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::float_arithmetic, reason = "a benchmark")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[path = "../tests/common/mod.rs"]
@@ -36,12 +37,27 @@ fn main() {
             Order::sign(&fields, key).unwrap()
         })
         .collect();
+    of_orders(&keys, &orders);
+    let votes: Vec<Vote> = orders.iter().map(|o| vote(o, "alpha", Decision::Yes)).collect();
+    of_votes(&votes);
+    let prepares: Vec<Message> = orders
+        .iter()
+        .zip(signer("alpha").sign_batch(votes))
+        .map(|(order, vote)| Message::Prepare { order: order.clone(), votes: vec![vote] })
+        .collect();
+    of_frames(&prepares);
+    for in_flight in [1, 64, 512] {
+        of_link(&prepares, in_flight);
+    }
+}
+
+/// What a customer signs, and what a bank checks of it.
+fn of_orders(keys: &[CustomerKey], orders: &[Arc<Order>]) {
     let publics: Vec<PublicKey> = keys.iter().map(CustomerKey::public).collect();
     println!("an order has {} bytes", orders[0].bytes().len());
-
     measure("sign an order", 1, || Order::sign(&fields(), &keys[0]).unwrap());
-    measure("parse and digest an order", 512, || {
-        for order in &orders {
+    measure("parse and digest an order", orders.len(), || {
+        for order in orders {
             black_box(Order::parse(order.bytes()).unwrap());
         }
     });
@@ -52,9 +68,11 @@ fn main() {
             authorise_batch(&batch)
         });
     }
+}
 
+/// What a bank signs, and what its peers check of it.
+fn of_votes(votes: &[Vote]) {
     let alpha = signer("alpha");
-    let votes: Vec<Vote> = orders.iter().map(|o| vote(o, "alpha", Decision::Yes)).collect();
     for size in [1, 16, 128, 512] {
         measure(&format!("sign a vote in a batch of {size}"), size, || {
             alpha.sign_own(votes[..size].to_vec())
@@ -70,17 +88,14 @@ fn main() {
             }
         });
     }
+}
 
-    let signed = alpha.sign_batch(votes.clone());
-    let prepares: Vec<Message> = orders
-        .iter()
-        .zip(&signed)
-        .map(|(order, vote)| Message::Prepare { order: order.clone(), votes: vec![vote.clone()] })
-        .collect();
+/// Messages made bytes, and bytes made messages.
+fn of_frames(prepares: &[Message]) {
     let mut writer = FrameWriter::new();
     measure("encode a Prepare with one vote", prepares.len(), || {
         writer.clear();
-        for message in &prepares {
+        for message in prepares {
             writer.push(message).unwrap();
         }
     });
@@ -94,9 +109,6 @@ fn main() {
         }
         read
     });
-    for in_flight in [1, 64, 512] {
-        link(&prepares, in_flight);
-    }
 }
 
 /// CPU time of this process, all threads, in seconds (to 10 ms).
@@ -107,7 +119,7 @@ fn cpu_seconds() -> f64 {
 }
 
 /// Sends batches over a link, waiting for each to arrive: CPU of both ends together, and what a message takes.
-fn link(messages: &[Message], in_flight: usize) {
+fn of_link(messages: &[Message], in_flight: usize) {
     let world = World::new();
     let (c1, alpha) = (world.start("coordinator/c1"), world.start("bank/alpha"));
     let (to, batch) = (peer("bank/alpha"), &messages[..in_flight]);
