@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use common::{hundi, run, run_json, stderr, wait_for, wait_until};
+use common::{check_refused, has_strace, hundi, run, run_json, stderr, wait_for, wait_until};
 use hundi_ledger::{Ledger, QueryFilter, Reads as _, TransferId, sqlite};
 
 /// A place for a run, and what is in it.
@@ -88,8 +88,7 @@ fn check_killed(more: &[&str], at_least: usize) {
     list.set_len(unfinished as u64 + 1).unwrap();
     writeln!(list, "{:032x}", 17).unwrap();
     let output = place.verify();
-    let (code, said) = (output.status.code(), stderr(&output));
-    assert!(code == Some(1) && said.contains("00000011 is not in it"), "{said}");
+    check_refused(&output, 1, "00000011 is not in it");
 }
 
 #[test]
@@ -113,12 +112,7 @@ fn a_kept_file_is_never_one_that_was_there() {
         let place = Place::new();
         std::fs::write(place.0.path().join(name), "mine").unwrap();
         let output = hundi().args(place.arguments(&["--transfers", "10"])).output().unwrap();
-        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-        assert!(
-            stderr(&output).lines().count() == 1 && stderr(&output).contains(name),
-            "{}",
-            stderr(&output)
-        );
+        check_refused(&output, 3, name);
         assert_eq!(std::fs::read_to_string(place.0.path().join(name)).unwrap(), "mine");
         assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 1, "nothing is left beside it");
     }
@@ -131,8 +125,7 @@ fn a_kept_file_is_never_one_that_was_there() {
         .arg("--acknowledged")
         .arg(list);
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("are the same file"), "{}", stderr(&output));
+    check_refused(&output, 2, "are the same file");
     assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 0, "nothing is left");
     let arguments = place.arguments(&["--transfers", "1000", "--batch", "100", "--json"]);
     let report = run_json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -143,8 +136,7 @@ fn a_kept_file_is_never_one_that_was_there() {
 
 /// `strace` with these options over a run; `None` if there is none on this machine.
 fn traced(place: &Place, options: &[&str], more: &[&str]) -> Option<Output> {
-    if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: strace is not installed");
+    if !has_strace() {
         return None;
     }
     let mut command = Command::new("strace");
@@ -193,9 +185,7 @@ fn what_could_not_be_synced_is_not_acknowledged() {
         let inject = format!("inject=fdatasync:error=EIO:when={nth}+");
         let options = ["-q", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject];
         let Some(output) = traced(&place, &options, &more) else { return };
-        assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-        let said = stderr(&output);
-        assert!(said.lines().count() == 1 && said.contains("may or may not be on disk"), "{said}");
+        check_refused(&output, 4, "may or may not be on disk");
         // The kernel shows to whoever reads what it could not sync: so the file has more than was acknowledged.
         let in_file = sqlite::verify(place.file()).unwrap().transfers;
         let unsaid = in_file - place.acknowledged().len() as u64;

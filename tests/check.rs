@@ -3,22 +3,19 @@
 
 mod common;
 
-use common::{run, run_json, stderr};
+use common::{check_refused, run, run_json, stderr};
 
 /// Refused with this exit code, in one line with these words, and nothing on stdout.
-fn check_refused(code: i32, arguments: &[&str], words: &str) {
+fn check_run_refused(code: i32, arguments: &[&str], words: &str) {
     let output = run(arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
-    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
-    assert!(stderr(&output).contains(words), "{words:?} is not in: {}", stderr(&output));
+    check_refused(&output, code, words);
     assert!(output.stdout.is_empty(), "{arguments:?}");
 }
 
 #[test]
 fn a_search_that_is_cut_short_is_not_proved() {
     let output = run(&["check", "--config", "anyone", "--states-max", "2000"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("not proved: anyone"), "{}", stderr(&output));
+    check_refused(&output, 1, "not proved: anyone");
 }
 
 #[test]
@@ -45,20 +42,19 @@ fn a_saved_story_is_walked_again_and_one_that_shows_nothing_is_refused() {
         std::fs::write(&file, text).unwrap();
     };
     story(1, "gibberish");
-    check_refused(3, &["check", "--replay", path], "no step of it is possible in pair");
+    check_run_refused(3, &["check", "--replay", path], "no step of it is possible in pair");
     story(255, "alpha crashes");
-    check_refused(3, &["check", "--replay", path], "pair has only 1 of them");
+    check_run_refused(3, &["check", "--replay", path], "pair has only 1 of them");
     std::fs::write(&file, "{").unwrap();
-    check_refused(3, &["check", "--replay", path], "not a story");
-    check_refused(2, &["check", "--config", "nothing"], "nothing");
-    check_refused(2, &["check", "--mutant", "nothing"], "nothing");
+    check_run_refused(3, &["check", "--replay", path], "not a story");
+    check_run_refused(2, &["check", "--config", "nothing"], "nothing");
+    check_run_refused(2, &["check", "--mutant", "nothing"], "nothing");
 }
 
 #[test]
 fn a_hunt_keeps_to_its_limits() {
     let output = run(&["check", "--mutant", "drop-without-floor", "--states-max", "2000"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("not caught: drop-without-floor"), "{}", stderr(&output));
+    check_refused(&output, 1, "not caught: drop-without-floor");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("where the search was cut short"), "{text}");
     let found = run_json(&["check", "--mutant", "send-before-sync", "--threads", "2", "--json"]);
@@ -72,14 +68,14 @@ fn a_story_that_cannot_be_kept_is_refused_before_the_search() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing/story.json");
     let missing = missing.to_str().unwrap();
-    check_refused(
+    check_run_refused(
         4,
         &["check", "--mutant", "drop-yes", "--save", missing],
         "cannot make a file in the folder",
     );
     let file = folder.path().join("story.json");
     let path = file.to_str().unwrap();
-    check_refused(2, &["check", "--mutant", "all", "--save", path], "name a directory that exists");
+    check_run_refused(2, &["check", "--mutant", "all", "--save", path], "name a directory that exists");
     assert!(!file.exists());
 
     run_json(&[
@@ -98,9 +94,17 @@ fn a_story_that_cannot_be_kept_is_refused_before_the_search() {
 
 #[test]
 fn the_explorer_shows_one_network_and_names_no_address_that_is_taken() {
-    check_refused(2, &["check", "--mutant", "all", "--explore", "127.0.0.1:0"], "name one mutant");
-    check_refused(2, &["check", "--config", "ci", "--explore", "127.0.0.1:0"], "\"ci\" is no configuration");
+    check_run_refused(2, &["check", "--mutant", "all", "--explore", "127.0.0.1:0"], "name one mutant");
+    check_run_refused(
+        2,
+        &["check", "--config", "ci", "--explore", "127.0.0.1:0"],
+        "\"ci\" is no configuration",
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    check_refused(4, &["check", "--config", "liar", "--explore", &address], "cannot serve the Explorer at");
+    check_run_refused(
+        4,
+        &["check", "--config", "liar", "--explore", &address],
+        "cannot serve the Explorer at",
+    );
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{TestNetwork, hundi, run, run_json, stderr, wait_until};
+use common::{TestNetwork, check_refused, hundi, run, run_json, stderr, wait_until};
 use hundi_protocol::{Client, Digest, Identity, Limits, LinkError, Message, Network, Peer, Role};
 use serde_json::Value;
 
@@ -84,9 +84,7 @@ fn refusals_of_operators_and_customers_are_one_line_and_exit_code_1() {
         (vec!["account", "open", "asha@alpha", "--currency", "EUR"], "open with another currency or key"),
     ] {
         let output = hundi().args(arguments.iter().chain(&["--network", &file])).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{}", stderr(&output));
-        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+        check_refused(&output, 1, words);
     }
 }
 
@@ -173,9 +171,7 @@ fn a_kept_order_is_not_sent_for_another_one() {
         let output =
             network.pay("asha@alpha", "bela@beta", amount).args(["--order", &order]).args(more).output();
         let output = output.unwrap();
-        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{}", stderr(&output));
-        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+        check_refused(&output, 3, words);
     }
     assert_eq!(std::fs::read(&order).unwrap(), kept, "left as it was");
     assert_eq!(network.balance("asha@alpha"), 10_000);
@@ -194,8 +190,7 @@ fn an_amount_or_currency_that_is_none_is_a_wrong_command_line() {
             .args(["--amount", amount, "--currency", currency, "--key", &key])
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        check_refused(&output, 2, words);
     }
 }
 

@@ -6,12 +6,12 @@ mod common;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use common::{hundi, run, run_json, stderr};
+use common::{check_refused, hundi, run, run_json, stderr};
 
 const HEADER: &str = "order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose\n";
 
 /// The file is refused, with these words in it, and no folder was made.
-fn check_refused(content: &[u8], words: &[&str]) {
+fn check_file_refused(content: &[u8], words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("orders.csv");
     std::fs::write(&file, content).unwrap();
@@ -28,9 +28,9 @@ fn check_refused(content: &[u8], words: &[&str]) {
 
 #[test]
 fn bad_files_are_refused_and_every_fault_is_named() {
-    check_refused(b"", &["the file is empty"]);
-    check_refused(HEADER.as_bytes(), &["no orders"]);
-    check_refused(b"order_id,amount\n1,2\n", &["line 1: column payer_bank is missing"]);
+    check_file_refused(b"", &["the file is empty"]);
+    check_file_refused(HEADER.as_bytes(), &["no orders"]);
+    check_file_refused(b"order_id,amount\n1,2\n", &["line 1: column payer_bank is missing"]);
     let line = |amount: &str, currency: &str| format!("{HEADER}7,A,a,B,b,{amount},{currency},rent\n");
     for (amount, word) in [
         ("12.345", "line 2, column amount: \"12.345\": CZK has 2 decimals"),
@@ -38,30 +38,31 @@ fn bad_files_are_refused_and_every_fault_is_named() {
         ("NaN", "line 2, column amount: \"NaN\""),
         ("99999999999999999999999999", "too large"),
     ] {
-        check_refused(line(amount, "CZK").as_bytes(), &[word]);
+        check_file_refused(line(amount, "CZK").as_bytes(), &[word]);
     }
-    check_refused(line("1.00", "ZZZ").as_bytes(), &["line 2, column currency: \"ZZZ\""]);
+    check_file_refused(line("1.00", "ZZZ").as_bytes(), &["line 2, column currency: \"ZZZ\""]);
     let twice = format!("{HEADER}7,A,a,B,b,1.00,CZK,\n7,A,a,B,b,2.00,CZK,\n");
-    check_refused(
+    check_file_refused(
         twice.as_bytes(),
         &["line 3, column order_id", "line 2 has the same id with another amount"],
     );
     let mut latin1 = format!("{HEADER}7,A,a,B,b,1.00,CZK,caf").into_bytes();
     latin1.extend_from_slice(b"\xe9\n");
-    check_refused(&latin1, &["line 2, column purpose", "not UTF-8"]);
+    check_file_refused(&latin1, &["line 2, column purpose", "not UTF-8"]);
     let many: String = (0..30).map(|n| format!("{n},A,a,B,b,x,CZK,\n")).collect();
-    check_refused(format!("{HEADER}{many}").as_bytes(), &["30 problems", "line 2, column", "and 10 more"]);
+    check_file_refused(
+        format!("{HEADER}{many}").as_bytes(),
+        &["30 problems", "line 2, column", "and 10 more"],
+    );
 }
 
 #[test]
 fn a_missing_file_is_one_line() {
     let output = run(&["demo", "--orders", "no/such/file.csv"]);
-    assert_eq!(output.status.code(), Some(3));
-    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    check_refused(&output, 3, "no/such/file.csv");
     let folder = tempfile::tempdir().unwrap();
     let output = run(&["demo", "--orders", folder.path().to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("is a folder, not a file of orders"), "{}", stderr(&output));
+    check_refused(&output, 3, "is a folder, not a file of orders");
 }
 
 #[test]

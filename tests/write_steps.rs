@@ -5,24 +5,13 @@
 
 mod common;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use common::{TestNetwork, wait_until};
+use common::{TestNetwork, has_strace, wait_until};
 
 /// Long enough that a bank takes its disk for a slow one after the first commit, and leaves writing to the disk's thread.
 const SLOW_SYNC: &str = "fdatasync:delay_exit=80000"; // µs
-
-/// Whether there is a strace; says so if there is none.
-fn has_strace() -> bool {
-    let found =
-        Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !found {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: strace is not installed");
-    }
-    found
-}
 
 /// Runs the bank under strace, which kills it when one of its threads calls `call` for the `n`th time, and may make each
 /// sync slow.
@@ -61,14 +50,7 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
             for n in (1..=12).step_by(if call == "pwrite64" { 2 } else { 3 }) {
                 network.terminate(bank);
                 network.spawn_as(bank, &mut killed_at(&network, bank, call, n, false));
-                let mut paying =
-                    network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::piped()).spawn().unwrap();
-                let (mut ended, mut answered) = (false, false);
-                wait_until("the bank dies, or answers", || {
-                    answered = paying.try_wait().unwrap().is_some();
-                    ended = network.has_ended(bank);
-                    ended || answered
-                });
+                let (paying, ended) = pay(&mut network, bank);
                 died += u32::from(ended);
                 if !ended {
                     network.terminate_under(bank); // It has fewer such steps for one payment.
@@ -103,14 +85,7 @@ fn a_bank_that_leaves_writing_to_its_disk_thread_keeps_its_word_too() {
         network.terminate("bank-beta");
         network.spawn_as("bank-beta", &mut killed_at(&network, "bank-beta", "pwrite64", n, true));
         let dying = loop {
-            let mut paying =
-                network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::piped()).spawn().unwrap();
-            let (mut ended, mut answered) = (false, false);
-            wait_until("the bank dies, or answers", || {
-                answered = paying.try_wait().unwrap().is_some();
-                ended = network.has_ended("bank-beta");
-                ended || answered
-            });
+            let (paying, ended) = pay(&mut network, "bank-beta");
             if ended {
                 break paying;
             }
@@ -138,6 +113,18 @@ fn last_write(network: &TestNetwork, node: &str) -> String {
     let last = trace.lines().rfind(|line| line.contains("pwrite64(")).unwrap();
     assert!(last.ends_with(" = ?") || last.ends_with("<unfinished ...>"), "it was written: {last}");
     last.to_owned()
+}
+
+/// Makes a payment until a bank dies of it or it is answered; says whether the bank died.
+fn pay(network: &mut TestNetwork, dying: &str) -> (Child, bool) {
+    let mut paying = network.pay("asha@alpha", "bela@beta", "1.00").stdout(Stdio::piped()).spawn().unwrap();
+    let mut ended = false;
+    wait_until("the bank dies, or answers", || {
+        let answered = paying.try_wait().unwrap().is_some();
+        ended = network.has_ended(dying);
+        ended || answered
+    });
+    (paying, ended)
 }
 
 /// What a payment is said to have come to.

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -37,6 +38,24 @@ pub fn run_json(arguments: &[&str]) -> Value {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A command that was refused: this exit code, and one line on stderr with these words.
+pub fn check_refused(output: &Output, code: i32, words: &str) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{words:?} is not in: {said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// Whether there is a strace; says so if there is none.
+pub fn has_strace() -> bool {
+    let found =
+        Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !found {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: strace is not installed");
+    }
+    found
 }
 
 /// How long anything may take that must happen in the end. Far more than it needs: a busy machine is no failure.
