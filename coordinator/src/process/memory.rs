@@ -87,7 +87,7 @@ impl Memory {
         .collect()
     }
 
-    fn write(&mut self, notes: BTreeMap<Digest, Option<Arc<Order>>>) -> rusqlite::Result<()> {
+    fn write(&mut self, notes: &BTreeMap<Digest, Option<Arc<Order>>>) -> rusqlite::Result<()> {
         let tx = self.connection.transaction()?;
         for (digest, order) in notes {
             match order {
@@ -116,48 +116,126 @@ fn lock(path: &Path) -> Result<std::fs::File, MemoryError> {
     }
 }
 
+/// The file, and what is to be written to it.
+#[derive(Debug)]
+struct Keeper {
+    memory: Memory,
+    /// What the file holds.
+    written: BTreeSet<Digest>,
+    /// What is to be put in, and what is to go. Nothing goes that is not there, so this is never longer than what is under
+    /// way and what is written.
+    changed: BTreeMap<Digest, Option<Arc<Order>>>,
+    /// The last attempt to write failed, and that has been said.
+    failing: bool,
+}
+
+impl Keeper {
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Remember(order) => drop(self.changed.insert(order.digest(), Some(order))),
+            Note::Forget(digest) if self.written.contains(&digest) => drop(self.changed.insert(digest, None)),
+            Note::Forget(digest) => drop(self.changed.remove(&digest)),
+        }
+    }
+
+    /// Writes what changed. What cannot be written is tried again the next time.
+    fn write(&mut self) {
+        if self.changed.is_empty() {
+            return;
+        }
+        if let Err(error) = self.memory.write(&self.changed) {
+            if !std::mem::replace(&mut self.failing, true) {
+                tracing::warn!(
+                    "orders under way are not kept: {error}; a restart would need customers' repeats"
+                );
+            }
+            return;
+        }
+        if std::mem::replace(&mut self.failing, false) {
+            tracing::info!("orders under way are kept again");
+        }
+        for (digest, order) in std::mem::take(&mut self.changed) {
+            match order {
+                Some(_) => self.written.insert(digest),
+                None => self.written.remove(&digest),
+            };
+        }
+    }
+}
+
 /// Starts the thread that writes what changed, a few times a second, until the core is gone. `written` is what the
 /// file holds now.
 pub(super) fn spawn(
-    mut memory: Memory,
-    mut written: BTreeSet<Digest>,
+    memory: Memory,
+    written: BTreeSet<Digest>,
 ) -> std::io::Result<(Sender<Note>, std::thread::JoinHandle<()>)> {
     let (sender, notes): (_, Receiver<Note>) = crossbeam_channel::unbounded();
+    let mut keeper = Keeper { memory, written, changed: BTreeMap::new(), failing: false };
     let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
-        let mut changed = BTreeMap::new();
         loop {
             let gone = match notes.recv_timeout(WRITE_EVERY) {
                 Ok(note) => {
-                    std::iter::once(note).chain(notes.try_iter()).for_each(|note| match note {
-                        Note::Remember(order) => drop(changed.insert(order.digest(), Some(order))),
-                        Note::Forget(digest) if written.contains(&digest) => {
-                            drop(changed.insert(digest, None))
-                        }
-                        Note::Forget(digest) => drop(changed.remove(&digest)),
-                    });
+                    std::iter::once(note).chain(notes.try_iter()).for_each(|note| keeper.note(note));
                     std::thread::sleep(WRITE_EVERY);
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
-            if !changed.is_empty() {
-                for (digest, order) in &changed {
-                    match order {
-                        Some(_) => written.insert(*digest),
-                        None => written.remove(digest),
-                    };
-                }
-                if let Err(error) = memory.write(std::mem::take(&mut changed)) {
-                    tracing::warn!(
-                        "orders under way are not kept: {error}; a restart would need customers' repeats"
-                    );
-                }
-            }
+            keeper.write();
             if gone {
                 break;
             }
         }
     })?;
     Ok((sender, thread))
+}
+
+#[cfg(test)]
+mod tests {
+    use hundi_protocol::{Credit, CustomerKey, Minor, OrderFields, OrderId, UnixMillis};
+
+    use super::*;
+
+    fn order(n: u8) -> Arc<Order> {
+        let fields = OrderFields {
+            id: OrderId::from_parts(UnixMillis(500), [n; 10]),
+            payer: "asha@alpha".parse().unwrap(),
+            credits: vec![Credit { payee: "bela@beta".parse().unwrap(), amount: Minor(5) }],
+            currency: "INR".parse().unwrap(),
+            expires_at: UnixMillis(9_000),
+            note: String::new(),
+        };
+        Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap()
+    }
+
+    #[test]
+    fn what_a_full_disk_did_not_take_is_written_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.db");
+        let memory = Memory::open(&path).unwrap();
+        let mut keeper =
+            Keeper { memory, written: BTreeSet::new(), changed: BTreeMap::new(), failing: false };
+        keeper.note(Note::Remember(order(0)));
+        keeper.write();
+        let pages = |keeper: &Keeper, max: u32| {
+            let sql = format!("PRAGMA max_page_count = {max}");
+            keeper.memory.connection.query_row(&sql, [], |_| Ok(())).unwrap();
+        };
+        pages(&keeper, 3);
+        (1..=100).for_each(|n| keeper.note(Note::Remember(order(n))));
+        keeper.note(Note::Forget(order(0).digest()));
+        keeper.note(Note::Forget(order(100).digest()));
+        keeper.write();
+        assert!(keeper.failing);
+        assert_eq!(keeper.memory.orders(&path).unwrap(), [order(0)], "as it was");
+        pages(&keeper, 1_000);
+        keeper.write();
+        drop(keeper);
+        let mut kept = Memory::open(&path).unwrap().orders(&path).unwrap();
+        kept.sort_by_key(|order| order.digest());
+        let mut under_way: Vec<_> = (1..100).map(order).collect();
+        under_way.sort_by_key(|order| order.digest());
+        assert_eq!(kept, under_way);
+    }
 }
