@@ -117,6 +117,11 @@ fn a_kept_file_is_never_one_that_was_there() {
         assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 1, "nothing is left beside it");
     }
     let place = Place::new();
+    std::os::unix::fs::symlink(place.0.path().join("nothing"), place.file()).unwrap();
+    let output = hundi().args(place.arguments(&["--transfers", "10"])).output().unwrap();
+    check_refused(&output, 3, "app.db: a link is there already");
+    assert_eq!(std::fs::read_dir(place.0.path()).unwrap().count(), 1, "nothing is left beside it");
+    let place = Place::new();
     let (file, list) = (place.file(), place.0.path().join(".").join("app.db"));
     let mut command = hundi();
     command

@@ -45,7 +45,8 @@ impl Acknowledged {
 
 /// Nothing is written over.
 pub(super) fn exists(path: &Path) -> Failure {
-    Failure::input(format_args!("{} is there already; name a file that is not, or remove it", path.display()))
+    let what = if path.is_symlink() { "a link is there already" } else { "is there already" };
+    Failure::input(format_args!("{}: {what}; name a file that is not, or remove it", path.display()))
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ Examples:
 To see that what was acknowledged is there, kill this in the middle and ask the
 file that is left:
   hundi bench ledger --file app.db --acknowledged ids.txt
-  hundi ledger verify app.db --holds ids.txt")]
+  hundi ledger verify app.db --holds ids.txt
+A run that is killed leaves its folder hundi-bench-XXXXXX beside them too; remove it.")]
 pub(crate) struct LedgerBenchArgs {
     /// How many transfers
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -123,8 +124,8 @@ impl LedgerBenchArgs {
     /// Where to measure; everything on one disk.
     fn folder(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(file) = &self.file else { return Ok(self.dir.clone()) };
-        if file.exists() {
-            return Err(acknowledged::exists(file));
+        if file.is_symlink() || file.exists() {
+            return Err(acknowledged::exists(file)); // A link to nothing too: the ledger would refuse it later.
         }
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         Ok(Some(folder.unwrap_or(Path::new(".")).to_owned()))
