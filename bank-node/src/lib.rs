@@ -8,7 +8,9 @@ mod file;
 mod flaw;
 mod leaving;
 mod memory_books;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)] // Pure.
 mod outbox;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)] // Pure.
 mod participant;
 pub mod process;
 mod record;

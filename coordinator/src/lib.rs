@@ -2,6 +2,7 @@
 //!
 //! [`Courier`] is the pure core, the same code in production and in the model checker.
 
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)] // Pure.
 mod courier;
 mod flaw;
 pub mod process;

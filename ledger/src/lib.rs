@@ -299,6 +299,7 @@
 mod account;
 mod clock;
 mod currency;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)] // Pure.
 pub mod engine;
 pub mod export;
 mod flags;

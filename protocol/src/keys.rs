@@ -151,6 +151,7 @@ macro_rules! secret_key {
             ///
             /// # Errors
             /// When that source fails.
+            #[allow(clippy::disallowed_methods, reason = "for whoever makes one, before anything is decided")]
             pub fn generate() -> Result<Self, getrandom::Error> {
                 let mut seed = [0; 32];
                 getrandom::fill(&mut seed)?;

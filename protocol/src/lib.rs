@@ -99,21 +99,29 @@
 //! # }
 //! ```
 
+// Pure, but for the modules that say so.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
+
 mod authorise;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 mod authority;
 mod certificate;
 mod frame;
 mod jws;
 mod keys;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 mod link;
 mod merkle;
 mod message;
 mod name;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 mod network;
 mod order;
 mod role;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 mod secret;
 mod signed;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 mod tls;
 mod value;
 mod vote;
