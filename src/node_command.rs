@@ -90,9 +90,7 @@ pub(crate) fn bank(args: BankArgs) -> Result<(), Failure> {
     let NodeArgs { network, data, until_stdin_closes } = args.node;
     let running =
         process::start(Config::new(network.network, args.name, data)).map_err(|error| match error {
-            StartError::Network(_) | StartError::OtherNode { .. } | StartError::NoAddress(_) => {
-                Failure::input(error)
-            }
+            StartError::Place(error) if error.is_input() => Failure::input(error),
             _ => Failure::outside(error),
         })?;
     let stopper = running.stopper();
@@ -114,9 +112,7 @@ pub(crate) fn coordinator(args: CoordinatorArgs) -> Result<(), Failure> {
     let policy = Policy { commit_order, ..Policy::default() };
     let config = Config { network: network.network, name: args.name, folder: data, policy };
     let running = process::start(config).map_err(|error| match error {
-        StartError::Network(_) | StartError::OtherNode { .. } | StartError::NoAddress(_) => {
-            Failure::input(error)
-        }
+        StartError::Place(error) if error.is_input() => Failure::input(error),
         _ => Failure::outside(error),
     })?;
     let stopper = running.stopper();

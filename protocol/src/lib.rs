@@ -147,7 +147,9 @@ pub use message::{
 pub use name::{
     ACCOUNT_NAME_SIZE_MAX, AccountName, AccountRef, BadName, BankName, NODE_NAME_SIZE_MAX, NodeName,
 };
-pub use network::{Identity, InitError, Member, NETWORK_FILE, Network, NetworkError, Node, Plan, init};
+pub use network::{
+    Identity, InitError, Member, NETWORK_FILE, Network, NetworkError, Node, Place, PlaceError, Plan, init,
+};
 pub use order::{
     Credit, Direction, LEGS_MAX, Leg, MalformedOrder, NOTE_SIZE_MAX, ORDER_SIZE_MAX, Order, OrderFields,
 };

@@ -12,15 +12,14 @@ mod history;
 mod inbox;
 
 use std::fs::{File, TryLockError};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hundi_protocol::{BankName, Peer, Signer, UnixMillis, Verifier};
-use hundi_protocol::{Identity, Network, NetworkError};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
+use hundi_protocol::{Network, Place, PlaceError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::info;
 
@@ -63,9 +62,9 @@ impl Config {
 /// Why a bank does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// `network.toml` or the node's folder.
+    /// `network.toml`, the node's folder, or its address.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Place(#[from] PlaceError),
     /// The bank's file.
     #[error("{path}: {error}")]
     Books {
@@ -104,27 +103,6 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The folder belongs to somebody else.
-    #[error("{folder} is the folder of {found}, not of {expected}; give the folder of {expected} as --data")]
-    OtherNode {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose it is.
-        found: Peer,
-        /// Whose it should be.
-        expected: Peer,
-    },
-    /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; is another process using it?")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// The network gives this node no address.
-    #[error("network.toml has no address for {0}; add one")]
-    NoAddress(Peer),
     /// The links.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -181,21 +159,12 @@ impl Running {
 /// # Errors
 /// [`StartError`]: one line that says what, where and what to do.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let network = Arc::new(Network::load(&config.network)?);
-    let identity = Identity::load(&config.folder, &network)?;
-    let expected = Peer::bank(config.name.clone());
-    if *identity.peer() != expected {
-        let (folder, found) = (config.folder, identity.peer().clone());
-        return Err(StartError::OtherNode { folder, found, expected });
-    }
-    let signer = identity.load_signer(&config.folder, &network)?;
+    let place = Place::load(&config.network, &config.folder, &Peer::bank(config.name.clone()))?;
+    let signer = place.identity.load_signer(&config.folder, &place.network).map_err(PlaceError::Network)?;
     let path = config.folder.join("bank.db");
     let held = hold_folder(&config.folder)?;
-    let (books, disk) = open_books(&config, &path, &network, &signer)?;
-    let address = network.node(&expected).and_then(|node| node.address.clone());
-    let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
-    let listener = TcpListener::bind(&address)
-        .map_err(|error| StartError::Listen { address: address.clone(), error })?;
+    let (books, disk) = open_books(&config, &path, &place.network, &signer)?;
+    let (address, listener) = place.listen()?;
 
     let (events, inputs) = mpsc::channel(EVENTS_MAX);
     let deliver = {
@@ -205,6 +174,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
             _ => Ok(()), // Taken, or the node has stopped and nobody will read it.
         })
     };
+    let Place { network, identity } = place;
     let verifier = Verifier::new(network.directory());
     let directory = network.directory();
     let options =

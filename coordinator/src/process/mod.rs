@@ -7,15 +7,14 @@
 mod core;
 mod memory;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hundi_protocol::{Identity, Network, NetworkError};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
 use hundi_protocol::{NodeName, Peer, UnixMillis, Verifier};
+use hundi_protocol::{Place, PlaceError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::info;
 
@@ -46,33 +45,12 @@ pub struct Config {
 /// Why a coordinator does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// `network.toml` or the node's folder.
+    /// `network.toml`, the node's folder, or its address.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Place(#[from] PlaceError),
     /// The file of orders under way.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The folder belongs to somebody else.
-    #[error("{folder} is the folder of {found}, not of {expected}; give the folder of {expected} as --data")]
-    OtherNode {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose it is.
-        found: Peer,
-        /// Whose it should be.
-        expected: Peer,
-    },
-    /// The address to listen on.
-    #[error("cannot listen on {address}: {error}; is another process using it?")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// The network gives this node no address.
-    #[error("network.toml has no address for {0}; add one")]
-    NoAddress(Peer),
     /// The links.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -126,21 +104,12 @@ impl Running {
 /// # Errors
 /// [`StartError`]: one line that says what, where and what to do.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let network = Arc::new(Network::load(&config.network)?);
-    let identity = Identity::load(&config.folder, &network)?;
-    let expected = Peer::coordinator(config.name.clone());
-    if *identity.peer() != expected {
-        let (folder, found) = (config.folder, identity.peer().clone());
-        return Err(StartError::OtherNode { folder, found, expected });
-    }
+    let place = Place::load(&config.network, &config.folder, &Peer::coordinator(config.name.clone()))?;
     let path = config.folder.join("coordinator.db");
     let memory = Memory::open(&path)?;
     let remembered = memory.orders(&path)?;
     let written = remembered.iter().map(|order| order.digest()).collect();
-    let address = network.node(&expected).and_then(|node| node.address.clone());
-    let address = address.ok_or_else(|| StartError::NoAddress(expected.clone()))?;
-    let listener = TcpListener::bind(&address)
-        .map_err(|error| StartError::Listen { address: address.clone(), error })?;
+    let (address, listener) = place.listen()?;
 
     let (events, inputs) = mpsc::channel(EVENTS_MAX);
     let deliver = {
@@ -150,6 +119,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
             _ => Ok(()), // Taken, or the node has stopped and nobody will read it.
         })
     };
+    let Place { network, identity } = place;
     let verifier = Verifier::new(network.directory());
     let banks = network.banks().collect();
     let options =

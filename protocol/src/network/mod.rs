@@ -3,6 +3,7 @@
 mod file;
 mod identity;
 mod init;
+mod place;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::value::Digest;
 
 pub use identity::Identity;
 pub use init::{InitError, Member, Plan, init};
+pub use place::{Place, PlaceError};
 
 /// The name of the file within a network's folder.
 pub const NETWORK_FILE: &str = "network.toml";
