@@ -56,12 +56,7 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
                     network.terminate_under(bank); // It has fewer such steps for one payment.
                 }
                 network.start(bank);
-                let status = status(paying);
-                assert_ne!(status, "unknown", "{bank} at {call} {n}");
-                paid += i64::from(status == "commit");
-                wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
-                assert_eq!(network.balance("bela@beta"), 100_000 + 100 * paid, "{bank} at {call} {n}");
-                assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "{bank} at {call} {n}");
+                settle(&network, paying, &mut paid, &format!("{bank} at {call} {n}"));
             }
         }
     }
@@ -95,12 +90,7 @@ fn a_bank_that_leaves_writing_to_its_disk_thread_keeps_its_word_too() {
         assert!(last.contains("<disk> pwrite64("), "not the disk's thread, but: {last}");
         died_in_log += u32::from(last.contains("bank.db-wal>"));
         network.start("bank-beta");
-        let status = status(dying);
-        assert_ne!(status, "unknown", "at write {n}");
-        paid += i64::from(status == "commit");
-        wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
-        assert_eq!(network.balance("bela@beta"), 100_000 + 100 * paid, "at write {n}");
-        assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "at write {n}");
+        settle(&network, dying, &mut paid, &format!("at write {n}"));
     }
     assert!(died_in_log >= 3, "the bank died {died_in_log} times in the log only");
     network.terminate_all();
@@ -125,6 +115,16 @@ fn pay(network: &mut TestNetwork, dying: &str) -> (Child, bool) {
         ended || answered
     });
     (paying, ended)
+}
+
+/// Once every bank is up again: the payment ends, and both customers have what the payments that were told give them.
+fn settle(network: &TestNetwork, paying: Child, paid: &mut i64, step: &str) {
+    let status = status(paying);
+    assert_ne!(status, "unknown", "{step}");
+    *paid += i64::from(status == "commit");
+    wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
+    assert_eq!(network.balance("bela@beta"), 100_000 + 100 * *paid, "{step}");
+    assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * *paid, "{step}");
 }
 
 /// What a payment is said to have come to.

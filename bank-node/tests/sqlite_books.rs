@@ -97,6 +97,14 @@ impl Bank {
     }
 }
 
+/// A bank for the payer and one for the payee.
+fn two_banks(dir: &tempfile::TempDir) -> (Bank, Bank) {
+    let (mut alpha, mut beta) = (Bank::open(dir, "alpha"), Bank::open(dir, "beta"));
+    alpha.open_account("asha");
+    beta.open_account("bela");
+    (alpha, beta)
+}
+
 fn order() -> Arc<Order> {
     order_of(1, 40, 9_000)
 }
@@ -120,9 +128,7 @@ fn order_of(id: u8, amount: u128, expires_at: u64) -> Arc<Order> {
 #[test]
 fn doubt_and_outcome_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
-    alpha.open_account("asha");
-    beta.open_account("bela");
+    let (mut alpha, mut beta) = two_banks(&dir);
     let order = order();
     let beta_yes = beta.prepare(&order, &[]);
     beta = beta.reopen(&dir);
@@ -170,9 +176,7 @@ fn a_second_process_is_refused() {
 #[test]
 fn every_altered_row_of_the_bank_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
-    alpha.open_account("asha");
-    beta.open_account("bela");
+    let (mut alpha, mut beta) = two_banks(&dir);
     let order = order();
     let beta_yes = beta.prepare(&order, &[]);
     let alpha_yes = alpha.prepare(&order, &[beta_yes]);
@@ -217,9 +221,7 @@ fn every_altered_row_of_the_bank_is_noticed() {
 #[test]
 fn every_altered_refusal_is_noticed_until_it_may_be_dropped() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
-    alpha.open_account("asha");
-    beta.open_account("bela");
+    let (mut alpha, mut beta) = two_banks(&dir);
     // Two refusals in one commit, one of which is dropped before the other.
     let refused = [order_of(1, 500, 5_000), order_of(2, 600, 9_000)];
     for order in &refused {
@@ -272,9 +274,7 @@ fn every_altered_refusal_is_noticed_until_it_may_be_dropped() {
 #[test]
 fn a_commit_after_an_abort_keeps_both_in_the_chain() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut alpha, mut beta) = (Bank::open(&dir, "alpha"), Bank::open(&dir, "beta"));
-    alpha.open_account("asha");
-    beta.open_account("bela");
+    let (mut alpha, _) = two_banks(&dir);
     let order = order();
     let from = Peer::coordinator(NodeName::new("c1").unwrap());
     let alpha_yes = alpha.prepare(&order, &[]);
