@@ -1,6 +1,5 @@
 //! One payment on its way.
 
-use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -11,6 +10,36 @@ use super::{Caller, CommitOrder};
 /// How many callers of one payment are answered; a caller beyond them asks again.
 const CALLERS_MAX: usize = 16;
 
+/// Some of the banks that an order names: a bit for each, at its place in [`Order::banks`], which are 16 at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Banks(u16);
+
+impl Banks {
+    pub(super) fn contains(self, place: usize) -> bool {
+        self.0 & (1 << place) != 0
+    }
+
+    fn insert(&mut self, place: usize) {
+        self.0 |= 1 << place;
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.0 &= !(1 << place);
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<usize> for Banks {
+    fn from_iter<I: IntoIterator<Item = usize>>(places: I) -> Self {
+        let mut banks = Banks::default();
+        places.into_iter().for_each(|place| banks.insert(place));
+        banks
+    }
+}
+
 /// What the courier is doing for a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
@@ -20,7 +49,7 @@ pub(super) enum Stage {
     Telling {
         certificate: Arc<Certificate>,
         /// The banks that may hold for it and have not acknowledged.
-        silent: BTreeSet<BankName>,
+        silent: Banks,
     },
 }
 
@@ -28,20 +57,20 @@ pub(super) enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
     pub(super) order: Arc<Order>,
-    /// At most a YES and a NO of each bank, in an order that does not depend on which came first.
-    pub(super) votes: BTreeSet<Verified<Vote>>,
+    /// At most a YES and a NO of each bank, sorted: which came first makes no difference.
+    pub(super) votes: Vec<Verified<Vote>>,
     pub(super) callers: Vec<Caller>,
     pub(super) since: UnixMillis,
     pub(super) due: UnixMillis,
     pub(super) wait_ms: u64,
     pub(super) stage: Stage,
     /// Asked since the last wait, so that a vote does not make the courier ask the others again.
-    asked: BTreeSet<BankName>,
+    asked: Banks,
     /// Asked at any time: may hold for this payment.
-    involved: BTreeSet<BankName>,
+    involved: Banks,
     /// Asked with every other bank's YES and in no other way: its YES settles it, so it need not be told. One that was
     /// also asked without them may have answered *that*, and the question with the proof may be lost.
-    informed: BTreeSet<BankName>,
+    informed: Banks,
 }
 
 /// Equal values hash equally, but a hash does not tell *when* something is due: the checker lets any wait end at
@@ -64,15 +93,15 @@ impl Carried {
     ) -> Self {
         Carried {
             order,
-            votes: BTreeSet::new(),
+            votes: Vec::new(),
             callers: caller.into_iter().collect(),
             since,
             due,
             wait_ms,
             stage: Stage::Asking,
-            asked: BTreeSet::new(),
-            involved: BTreeSet::new(),
-            informed: BTreeSet::new(),
+            asked: Banks::default(),
+            involved: Banks::default(),
+            informed: Banks::default(),
         }
     }
 
@@ -92,38 +121,45 @@ impl Carried {
         if !self.order.banks().contains(&says.bank) || self.votes.iter().any(said) {
             return false;
         }
-        self.votes.insert(vote)
+        let place = self.votes.partition_point(|other| *other < vote);
+        self.votes.insert(place, vote);
+        true
     }
 
     /// Whether a bank that has not voted is to be asked now.
-    pub(super) fn is_turn_of(&self, bank: &BankName, commit_order: CommitOrder) -> bool {
+    pub(super) fn is_turn_of(&self, place: usize, commit_order: CommitOrder) -> bool {
         match commit_order {
             CommitOrder::Parallel => true,
-            CommitOrder::PayerLast => bank != self.order.payer_bank() || self.others_voted_yes(bank),
+            CommitOrder::PayerLast => {
+                self.order.banks()[place] != *self.order.payer_bank() || self.others_voted_yes(place)
+            }
         }
     }
 
-    /// Notes that `bank` is asked, to resolve or to vote; `false` if it has voted, or was asked since the last wait.
-    pub(super) fn may_ask(&mut self, bank: &BankName, resolve: bool) -> bool {
-        if self.votes.iter().any(|vote| &vote.statement().bank == bank) || self.asked.contains(bank) {
+    /// Notes that a bank is asked, to resolve or to vote; `false` if it has voted, or was asked since the last wait.
+    pub(super) fn may_ask(&mut self, place: usize, resolve: bool) -> bool {
+        let bank = &self.order.banks()[place];
+        if self.asked.contains(place) || self.votes.iter().any(|vote| vote.statement().bank == *bank) {
             return false;
         }
-        let first = self.involved.insert(bank.clone());
-        if resolve || !self.others_voted_yes(bank) {
-            self.informed.remove(bank);
-        } else if first {
-            self.informed.insert(bank.clone());
+        if resolve || !self.others_voted_yes(place) {
+            self.informed.remove(place);
+        } else if !self.involved.contains(place) {
+            self.informed.insert(place);
         }
-        self.asked.insert(bank.clone())
+        self.involved.insert(place);
+        self.asked.insert(place);
+        true
     }
 
     pub(super) fn forget_asked(&mut self) {
-        self.asked.clear();
+        self.asked = Banks::default();
     }
 
-    /// Whether every bank but `bank` has voted YES.
-    fn others_voted_yes(&self, bank: &BankName) -> bool {
-        self.order.banks().iter().filter(|other| *other != bank).all(|other| self.said(other, true))
+    /// Whether every bank but the one at `place` has voted YES.
+    fn others_voted_yes(&self, place: usize) -> bool {
+        let mut others = self.order.banks().iter().enumerate().filter(|(other, _)| *other != place);
+        others.all(|(_, other)| self.said(other, true))
     }
 
     fn said(&self, bank: &BankName, yes: bool) -> bool {
@@ -143,13 +179,11 @@ impl Carried {
     pub(super) fn conclude(&mut self) -> Option<Arc<Certificate>> {
         let certificate = Arc::new(Certificate::new(Arc::clone(&self.order), &self.votes)?);
         let outcome = certificate.outcome();
-        let silent = match outcome {
-            Outcome::Commit => {
-                self.order.banks().iter().filter(|bank| !self.informed.contains(*bank)).collect()
-            }
-            Outcome::Abort => self.involved.iter().filter(|bank| !self.said(bank, false)).collect::<Vec<_>>(),
+        let may_hold = |(place, bank): &(usize, &BankName)| match outcome {
+            Outcome::Commit => !self.informed.contains(*place),
+            Outcome::Abort => self.involved.contains(*place) && !self.said(bank, false),
         };
-        let silent = silent.into_iter().cloned().collect();
+        let silent = self.order.banks().iter().enumerate().filter(may_hold).map(|(place, _)| place).collect();
         self.stage = Stage::Telling { certificate: Arc::clone(&certificate), silent };
         Some(certificate)
     }
@@ -163,7 +197,9 @@ impl Carried {
         match &mut self.stage {
             Stage::Asking => false,
             Stage::Telling { silent, .. } => {
-                silent.remove(bank);
+                if let Some(place) = self.order.banks().iter().position(|other| other == bank) {
+                    silent.remove(place);
+                }
                 silent.is_empty()
             }
         }

@@ -58,7 +58,7 @@ impl Default for Policy {
             again_max_ms: 8_000,
             patience_ms: 30_000,
             carried_max: 65_536,
-            recall_max: 4_096,
+            recall_max: 2_048,
         }
     }
 }
@@ -246,7 +246,7 @@ impl<F: Flaws> Courier<F> {
     pub fn handle_status(&mut self, caller: Caller, payment: Digest) {
         let progress = match (self.proof(&payment), self.carried.get(&payment)) {
             (Some(certificate), _) => Progress::Settled(certificate),
-            (None, Some(carried)) => Progress::UnderWay(carried.votes.iter().cloned().collect()),
+            (None, Some(carried)) => Progress::UnderWay(carried.votes.clone()),
             (None, None) => Progress::Unknown,
         };
         self.effects.push_back(Effect::Status { to: caller, payment, progress });
@@ -343,9 +343,9 @@ impl<F: Flaws> Courier<F> {
         let order = Arc::clone(&carried.order);
         let hopeless = order.banks().iter().any(|bank| !self.banks.contains(bank));
         let impatient = now.0 >= carried.since.0.saturating_add(self.policy.patience_ms);
-        for bank in order.banks().iter().filter(|bank| self.banks.contains(*bank)) {
-            let resolve = hopeless || impatient;
-            if !(resolve || carried.is_turn_of(bank, commit_order)) || !carried.may_ask(bank, resolve) {
+        let resolve = hopeless || impatient;
+        for (place, bank) in order.banks().iter().enumerate().filter(|(_, bank)| self.banks.contains(*bank)) {
+            if !(resolve || carried.is_turn_of(place, commit_order)) || !carried.may_ask(place, resolve) {
                 continue;
             }
             let to = bank.clone();
@@ -353,7 +353,7 @@ impl<F: Flaws> Courier<F> {
                 self.effects.push_back(Effect::Resolve { to, order: Arc::clone(&order) });
                 continue;
             }
-            let votes = carried.votes.iter().cloned().collect();
+            let votes = carried.votes.clone();
             self.effects.push_back(Effect::Prepare { to, order: Arc::clone(&order), votes });
         }
     }
@@ -380,10 +380,12 @@ impl<F: Flaws> Courier<F> {
     }
 
     fn tell_banks(&mut self, digest: Digest) {
-        let Stage::Telling { certificate, silent, .. } = &self.carried[&digest].stage else { return };
-        for to in silent {
-            let effect = Effect::Outcome { to: to.clone(), certificate: Arc::clone(certificate) };
-            self.effects.push_back(effect);
+        let Stage::Telling { certificate, silent } = &self.carried[&digest].stage else { return };
+        for (place, to) in certificate.order().banks().iter().enumerate() {
+            if silent.contains(place) {
+                let effect = Effect::Outcome { to: to.clone(), certificate: Arc::clone(certificate) };
+                self.effects.push_back(effect);
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::{MalformedOrder, Order, hash};
 use crate::value::Digest;
 
-/// About 1 KiB each.
-const RECENT_MAX: usize = 8192;
+/// About 1 KiB each: more would not stay in the processor's cache.
+const RECENT_MAX: usize = 2048;
 
 #[derive(Default)]
 struct Recent {
