@@ -136,8 +136,8 @@ pub use frame::{
 };
 pub use keys::{BadKey, BadSignature, BankKey, CustomerKey, PublicKey};
 pub use link::{
-    Client, ClientSender, ConnectionId, Deliver, Inbound, Limits, Link, LinkError, LinkOptions, LinkStats,
-    Misbehaviour,
+    Backlog, Client, ClientSender, ConnectionId, Deliver, Inbound, Limits, Link, LinkError, LinkOptions,
+    LinkStats, Misbehaviour,
 };
 pub use merkle::BATCH_SIZE_MAX;
 pub use message::{

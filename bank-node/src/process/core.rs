@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
-use hundi_protocol::{ConnectionId, Inbound, Link};
+use hundi_protocol::{Backlog, ConnectionId, Inbound, Link};
 use hundi_protocol::{Digest, Message, Peer, Signer, UnixMillis, Verifier};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -20,8 +20,10 @@ use crate::leaving::Leaving;
 use crate::participant::{Fault, Participant};
 use crate::sqlite_books::{BooksError, SqliteBooks};
 
-/// How many inputs the core takes before it looks at disk and links again.
-const INPUTS_MAX: usize = 512;
+/// How many messages the core handles before it writes and sends: more make larger commits, fewer let the others begin sooner.
+const TURN_MAX: usize = 192;
+/// From so many rows on a commit is the disk thread's, while the core goes on; for a smaller one that costs more than it gains.
+const OWN_ROWS_MAX: usize = 256;
 /// How often the core looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(100);
 /// How long an outcome may wait for a vote to share its sync: nobody but the courier's memory waits for it, and a sync of its
@@ -74,6 +76,7 @@ pub(super) struct Core {
     pub(super) link: Link,
     pub(super) signer: Signer,
     refusals_kept_ms: u64,
+    backlog: Backlog,
     /// `None` while its thread has it.
     disk: Option<Box<Writer>>,
     jobs: Sender<Job>,
@@ -113,6 +116,7 @@ impl Core {
             link,
             signer,
             refusals_kept_ms,
+            backlog: Backlog::default(),
             disk: Some(disk),
             jobs,
             questions,
@@ -135,15 +139,12 @@ impl Core {
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
-            let mut batch = Vec::new();
-            if let Ok(0) = timeout(wait, events.recv_many(&mut batch, INPUTS_MAX)).await {
-                return Err(CoreError::DiskGone); // Nobody is left who could say anything.
-            }
-            let mut inbound = Vec::new();
-            for event in batch {
+            let came = timeout(wait, self.backlog.next_events(&mut events)).await;
+            // None: nobody is left who could say anything.
+            for event in came.unwrap_or(Some(Vec::new())).ok_or(CoreError::DiskGone)? {
                 match event {
                     Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
-                    Event::Inbound(frame) => inbound.push(frame),
+                    Event::Inbound(frame) => self.backlog.push(frame),
                     Event::Disk(disk, result) => {
                         self.disk = Some(disk);
                         if let Some(commit) = result? {
@@ -159,10 +160,14 @@ impl Core {
                         }
                     }
                     Event::DiskGone => return Err(CoreError::DiskGone),
-                    Event::Stop => stopping = true,
+                    Event::Stop => {
+                        stopping = true;
+                        self.backlog.clear();
+                    }
                 }
             }
-            self.handle_inbound(now(), inbound)?;
+            let turn = self.backlog.take_turn(TURN_MAX);
+            self.handle_inbound(now(), turn)?;
             self.handle_time(now())?;
             self.urgent |= stopping;
             self.write()?;
@@ -203,7 +208,7 @@ impl Core {
     /// Writes what was recorded, if the disk is idle: whatever comes meanwhile shares the next sync. Outcomes alone wait a
     /// little for something urgent.
     ///
-    /// On a quick disk the transaction is written here, for what the disk's thread costs (two switches, and every row freed on
+    /// On a quick disk a small transaction is written here, for what the disk's thread costs (two switches, and every row freed on
     /// another processor than the one it was made on) is more than the sync's time is worth.
     fn write(&mut self) -> Result<(), CoreError> {
         if self.disk.is_none() || !self.participant.has_uncut() {
@@ -221,7 +226,7 @@ impl Core {
         self.writing = Some(seq);
         self.cut = seq;
         self.rest_at = Some(Instant::now() + REST_AFTER);
-        if disk.is_quick() {
+        if disk.is_quick() && set.rows() <= OWN_ROWS_MAX {
             let commit = disk.commit(set)?;
             self.disk = Some(disk);
             self.handle_durable(commit);

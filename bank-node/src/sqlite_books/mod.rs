@@ -100,6 +100,11 @@ impl WriteSet {
     pub fn seq(&self) -> CommitSeq {
         self.changes.seq()
     }
+
+    /// How many rows of the bank's own tables it writes: one for each vote and outcome.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
 }
 
 /// The one writer of a bank's file.

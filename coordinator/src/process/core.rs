@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use hundi_protocol::{Backlog, ConnectionId, Inbound, Link, LinkStats};
 use hundi_protocol::{
     BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
 };
-use hundi_protocol::{ConnectionId, Inbound, Link, LinkStats};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -16,8 +16,8 @@ use super::memory::Note;
 use super::now;
 use crate::courier::{Caller, Courier, Declined, Effect, Progress};
 
-/// How many inputs the core takes before it sends.
-const INPUTS_MAX: usize = 512;
+/// How many messages the core handles before it sends: the banks begin while it goes on.
+const TURN_MAX: usize = 192;
 /// How often the core looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a stopping coordinator waits for payments under way. What is not settled then stays in its file.
@@ -47,18 +47,21 @@ impl Core {
     /// Runs until it is told to stop.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut stop_by: Option<UnixMillis> = None;
+        let mut backlog = Backlog::default();
         self.act();
         loop {
-            let mut batch = Vec::new();
-            if let Ok(0) = timeout(TICK, events.recv_many(&mut batch, INPUTS_MAX)).await {
-                return; // Nobody is left who could say anything.
-            }
+            let came = timeout(TICK, backlog.next_events(&mut events)).await;
+            // None: nobody is left who could say anything.
+            let Some(came) = came.unwrap_or(Some(Vec::new())) else { return };
             let now = now();
-            for event in batch {
+            for event in came {
                 match event {
-                    Event::Inbound(frame) => self.handle_inbound(now, frame, stop_by.is_some()),
+                    Event::Inbound(frame) => backlog.push(frame),
                     Event::Stop => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
                 }
+            }
+            for frame in backlog.take_turn(TURN_MAX) {
+                self.handle_inbound(now, frame, stop_by.is_some());
             }
             self.courier.handle_time(now);
             self.act();

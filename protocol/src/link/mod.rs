@@ -6,6 +6,7 @@
 //! Messages may be lost (a full queue drops its oldest, a broken connection what was on the way) and the protocol
 //! above is made for that (R9). What arrives was sent by the named peer, and is something that its role may send.
 
+mod backlog;
 mod client;
 mod connection;
 mod dial;
@@ -27,6 +28,7 @@ use crate::role::Peer;
 use crate::tls;
 use registry::Registry;
 
+pub use backlog::Backlog;
 pub use client::{Client, ClientSender};
 pub use error::{LinkError, Misbehaviour};
 

@@ -1,0 +1,109 @@
+//! What waits for a node's loop.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc::Receiver;
+
+use super::Inbound;
+
+/// How many events are taken from the channel at once, and frames kept before the rest is left there.
+const EVENTS_MAX: usize = 512;
+
+/// Messages in the order of their arrival, taken a turn at a time.
+///
+/// A loop that does all at once what came together passes it on together: a thousand payments then go through a network in one
+/// convoy, and each node idles while the others have it. In turns the next node begins while this one goes on.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    frames: VecDeque<Inbound>,
+}
+
+impl Backlog {
+    /// The events that a loop is to look at now: waits for one only if no message waits for its turn. `None` when nobody
+    /// is left who could send one.
+    pub async fn next_events<E>(&self, events: &mut Receiver<E>) -> Option<Vec<E>> {
+        let mut taken = Vec::new();
+        if self.frames.is_empty() {
+            return (events.recv_many(&mut taken, EVENTS_MAX).await > 0).then_some(taken);
+        }
+        if self.frames.len() < EVENTS_MAX {
+            taken.extend(std::iter::from_fn(|| events.try_recv().ok()).take(EVENTS_MAX));
+        }
+        Some(taken)
+    }
+
+    /// A frame arrived.
+    pub fn push(&mut self, frame: Inbound) {
+        self.frames.push_back(frame);
+    }
+
+    /// Forgets all that waits: whoever sent it asks again (R9).
+    pub fn clear(&mut self) {
+        self.frames.clear();
+    }
+
+    /// Takes so many messages, or all. What is left of a frame stays in front.
+    pub fn take_turn(&mut self, messages_max: usize) -> Vec<Inbound> {
+        let (mut turn, mut room) = (Vec::new(), messages_max);
+        while room > 0
+            && let Some(mut frame) = self.frames.pop_front()
+        {
+            if frame.messages.len() > room {
+                let messages = frame.messages.split_off(room);
+                let Inbound { peer, connection, .. } = &frame;
+                self.frames.push_front(Inbound { peer: peer.clone(), connection: *connection, messages });
+            }
+            room -= frame.messages.len();
+            turn.push(frame);
+        }
+        turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+    use crate::value::Digest;
+    use crate::{ConnectionId, Peer};
+
+    fn frame(connection: u64, payments: std::ops::Range<u8>) -> Inbound {
+        let messages = payments.map(|n| Message::Status { payment: Digest([n; 32]) }).collect();
+        Inbound { peer: Peer::bank("alpha".parse().unwrap()), connection: ConnectionId(connection), messages }
+    }
+
+    fn shown(frames: &[Inbound]) -> Vec<(u64, usize)> {
+        frames.iter().map(|frame| (frame.connection.0, frame.messages.len())).collect()
+    }
+
+    #[test]
+    fn turns_take_every_message_once_and_in_order() {
+        let mut backlog = Backlog::default();
+        [frame(1, 0..3), frame(2, 3..10), frame(3, 10..11)].into_iter().for_each(|f| backlog.push(f));
+        let mut order = Vec::new();
+        let mut turns = Vec::new();
+        loop {
+            let turn = backlog.take_turn(4);
+            if turn.is_empty() {
+                break;
+            }
+            turns.push(shown(&turn));
+            order.extend(turn.into_iter().flat_map(|frame| frame.messages));
+        }
+        assert_eq!(turns, [vec![(1, 3), (2, 1)], vec![(2, 4)], vec![(2, 2), (3, 1)]]);
+        assert_eq!(order, frame(0, 0..11).messages);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_not_kept_waiting_for_more() {
+        let (sender, mut events) = tokio::sync::mpsc::channel(4);
+        let mut backlog = Backlog::default();
+        sender.try_send(1).unwrap();
+        assert_eq!(backlog.next_events(&mut events).await, Some(vec![1]));
+        backlog.push(frame(1, 0..1));
+        assert_eq!(backlog.next_events(&mut events).await, Some(vec![]), "at once");
+        backlog.clear();
+        drop(sender);
+        assert_eq!(backlog.next_events(&mut events).await, None);
+    }
+}
