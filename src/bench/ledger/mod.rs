@@ -44,7 +44,7 @@ To see that what was acknowledged is there, kill this in the middle and ask the
 file that is left:
   hundi bench ledger --file app.db --acknowledged ids.txt
   hundi ledger verify app.db --holds ids.txt
-A run that is killed leaves its folder hundi-bench-XXXXXX beside them too; remove it.")]
+A killed run leaves its folder hundi-bench-XXXXXX beside them too; remove it.")]
 pub(crate) struct LedgerBenchArgs {
     /// How many transfers
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
