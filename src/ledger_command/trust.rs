@@ -19,8 +19,9 @@ Examples:
   hundi ledger verify app.db --holds ids.txt    each of these transfers is in it
 
 Exit code 1 if a row does not fit or a listed transfer is missing; the first one
-is named. Exit code 3 if the list is not one, or has no id in it. The hash is over everything: keep it elsewhere, and a later file whose
-history differs will not have it in v_commits.")]
+is named. Exit code 3 if the list is not one, or has no id in it.
+The hash is over everything: keep it elsewhere, and a later file whose history
+differs will not have it in v_commits.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     file: FileArgs,
