@@ -22,7 +22,7 @@ use crate::sqlite_books::{BooksError, SqliteBooks};
 
 /// How many messages the core handles before it writes and sends: more make larger commits, fewer let the others begin sooner.
 const TURN_MAX: usize = 192;
-/// From so many rows on a commit is the disk thread's, while the core goes on; for a smaller one that costs more than it gains.
+/// A commit of more votes and outcomes is the disk thread's, while the core goes on; for a smaller one that costs more than it gains.
 const OWN_ROWS_MAX: usize = 256;
 /// How often the core looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(100);

@@ -1,8 +1,8 @@
 //! A bank's books in one SQLite file: ledger, votes and customers together, so that one transaction covers
 //! them (R2).
 //!
-//! [`SqliteBooks`] executes in memory and collects what is to be written; [`BankDisk`] writes it, on another
-//! thread, in one transaction; [`SqliteBooks::handle_durable`] then lets the cache forget.
+//! [`SqliteBooks`] executes in memory and collects what is to be written; [`BankDisk`] writes it in one
+//! transaction, on whatever thread; [`SqliteBooks::handle_durable`] then lets the cache forget.
 
 mod cache;
 mod reader;
@@ -141,8 +141,8 @@ impl History {
     }
 }
 
-/// A bank's books over its file. It executes in memory and collects what is to be written, for [`BankDisk`] to write on
-/// another thread in one transaction.
+/// A bank's books over its file. It executes in memory and collects what is to be written, for [`BankDisk`] to write in one
+/// transaction, on whatever thread.
 #[derive(Debug)]
 pub struct SqliteBooks {
     ledger: State,

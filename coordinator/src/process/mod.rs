@@ -23,7 +23,7 @@ use core::{Core, Event};
 use memory::Memory;
 pub use memory::MemoryError;
 
-/// How many batches of messages wait for the core before the links stop reading.
+/// How many batches of messages wait for the core before the links stop reading, beside about as many in its backlog.
 const EVENTS_MAX: usize = 1_024;
 
 /// How long to wait for peers to take what is queued for them when the node stops.
