@@ -30,6 +30,15 @@ fn killed_at(network: &TestNetwork, node: &str, call: &str, n: u32, slow: bool) 
     command
 }
 
+/// A bank for each of two customers, who have as much.
+fn two_customers() -> TestNetwork {
+    let mut network = TestNetwork::new("alpha,beta", 1);
+    ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
+    network.open("asha@alpha", "1000.00");
+    network.open("bela@beta", "1000.00");
+    network
+}
+
 /// What strace saw, a call a line: `4711<disk> pwrite64(13</path/bank.db-wal>, …) = 4096`.
 fn trace_of(network: &TestNetwork, node: &str) -> PathBuf {
     network.folder(node).join("strace.txt")
@@ -40,10 +49,7 @@ fn a_bank_killed_at_each_write_step_keeps_its_word() {
     if !has_strace() {
         return;
     }
-    let mut network = TestNetwork::new("alpha,beta", 1);
-    ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
-    network.open("asha@alpha", "1000.00");
-    network.open("bela@beta", "1000.00");
+    let mut network = two_customers();
     let (mut paid, mut died) = (0, 0);
     for bank in ["bank-alpha", "bank-beta"] {
         for call in ["pwrite64", "fdatasync"] {
@@ -70,10 +76,7 @@ fn a_bank_that_leaves_writing_to_its_disk_thread_keeps_its_word_too() {
     if !has_strace() {
         return;
     }
-    let mut network = TestNetwork::new("alpha,beta", 1);
-    ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
-    network.open("asha@alpha", "1000.00");
-    network.open("bela@beta", "1000.00");
+    let mut network = two_customers();
     let (mut paid, mut died_in_log) = (0, 0);
     // More than the first commit's writes, which are the core's own.
     for n in (60..=180).step_by(17) {

@@ -160,10 +160,7 @@ impl Core {
                         }
                     }
                     Event::DiskGone => return Err(CoreError::DiskGone),
-                    Event::Stop => {
-                        stopping = true;
-                        self.backlog.clear();
-                    }
+                    Event::Stop => stopping = true,
                 }
             }
             let turn = self.backlog.take_turn(TURN_MAX);
@@ -173,6 +170,7 @@ impl Core {
             self.write()?;
             self.send();
             if stopping
+                && self.backlog.is_empty()
                 && !self.participant.has_uncut()
                 && let Some(disk) = &mut self.disk
             {

@@ -68,7 +68,7 @@ impl Core {
             // What was sent is written, and what came meanwhile is read, before the next is decided.
             tokio::task::yield_now().await;
             if let Some(by) = stop_by
-                && (self.courier.under_way() == 0 || now >= by)
+                && ((backlog.is_empty() && self.courier.under_way() == 0) || now >= by)
             {
                 let LinkStats { bytes_sent, bytes_received, messages_sent, writes, .. } = self.link.stats();
                 let under_way = self.courier.under_way();

@@ -1,12 +1,15 @@
 //! What waits for a node's loop.
 
 use std::collections::VecDeque;
+use std::vec::IntoIter;
 
 use tokio::sync::mpsc::Receiver;
 
-use super::Inbound;
+use super::{ConnectionId, Inbound};
+use crate::message::Message;
+use crate::role::Peer;
 
-/// How many events are taken from the channel at once, and frames kept before the rest is left there.
+/// How many events are taken from the channel at once. No more are taken while as many frames wait here.
 const EVENTS_MAX: usize = 512;
 
 /// Messages in the order of their arrival, taken a turn at a time.
@@ -15,7 +18,7 @@ const EVENTS_MAX: usize = 512;
 /// convoy, and each node idles while the others have it. In turns the next node begins while this one goes on.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    frames: VecDeque<Inbound>,
+    frames: VecDeque<(Peer, ConnectionId, IntoIter<Message>)>,
 }
 
 impl Backlog {
@@ -34,27 +37,29 @@ impl Backlog {
 
     /// A frame arrived.
     pub fn push(&mut self, frame: Inbound) {
-        self.frames.push_back(frame);
+        let Inbound { peer, connection, messages } = frame;
+        self.frames.push_back((peer, connection, messages.into_iter()));
     }
 
-    /// Forgets all that waits: whoever sent it asks again (R9).
-    pub fn clear(&mut self) {
-        self.frames.clear();
+    /// Whether no message waits for its turn.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
 
     /// Takes so many messages, or all. What is left of a frame stays in front.
     pub fn take_turn(&mut self, messages_max: usize) -> Vec<Inbound> {
         let (mut turn, mut room) = (Vec::new(), messages_max);
         while room > 0
-            && let Some(mut frame) = self.frames.pop_front()
+            && let Some((peer, connection, left)) = self.frames.front_mut()
         {
-            if frame.messages.len() > room {
-                let messages = frame.messages.split_off(room);
-                let Inbound { peer, connection, .. } = &frame;
-                self.frames.push_front(Inbound { peer: peer.clone(), connection: *connection, messages });
+            let messages: Vec<Message> = left.by_ref().take(room).collect();
+            room -= messages.len();
+            let all = left.len() == 0;
+            turn.push(Inbound { peer: peer.clone(), connection: *connection, messages });
+            if all {
+                self.frames.pop_front();
             }
-            room -= frame.messages.len();
-            turn.push(frame);
         }
         turn
     }
@@ -63,9 +68,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Message;
     use crate::value::Digest;
-    use crate::{ConnectionId, Peer};
 
     fn frame(connection: u64, payments: std::ops::Range<u8>) -> Inbound {
         let messages = payments.map(|n| Message::Status { payment: Digest([n; 32]) }).collect();
@@ -102,7 +105,8 @@ mod tests {
         assert_eq!(backlog.next_events(&mut events).await, Some(vec![1]));
         backlog.push(frame(1, 0..1));
         assert_eq!(backlog.next_events(&mut events).await, Some(vec![]), "at once");
-        backlog.clear();
+        assert_eq!(shown(&backlog.take_turn(9)), [(1, 1)]);
+        assert!(backlog.is_empty());
         drop(sender);
         assert_eq!(backlog.next_events(&mut events).await, None);
     }
