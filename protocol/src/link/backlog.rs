@@ -1,10 +1,12 @@
 //! What waits for a node's loop.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 use std::vec::IntoIter;
 
 use tokio::sync::mpsc::Receiver;
 
+use super::watch::Watch;
 use super::{ConnectionId, Inbound};
 use crate::message::Message;
 use crate::role::Peer;
@@ -16,18 +18,28 @@ const EVENTS_MAX: usize = 512;
 ///
 /// A loop that does all at once what came together passes it on together: a thousand payments then go through a network in one
 /// convoy, and each node idles while the others have it. In turns the next node begins while this one goes on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backlog {
     frames: VecDeque<(Peer, ConnectionId, IntoIter<Message>)>,
+    watch: Watch,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { frames: VecDeque::new(), watch: Watch::new() }
+    }
 }
 
 impl Backlog {
     /// The events that a loop is to look at now: waits for one only if no message waits for its turn. `None` when nobody
-    /// is left who could send one.
-    pub async fn next_events<E>(&self, events: &mut Receiver<E>) -> Option<Vec<E>> {
+    /// is left who could send one. Where messages come singly and soon one after the other it waits awake, for two milliseconds at most.
+    pub async fn next_events<E>(&mut self, events: &mut Receiver<E>) -> Option<Vec<E>> {
         let mut taken = Vec::new();
         if self.frames.is_empty() {
-            return (events.recv_many(&mut taken, EVENTS_MAX).await > 0).then_some(taken);
+            self.watch.watch(events).await;
+            let came = events.recv_many(&mut taken, EVENTS_MAX).await > 0;
+            self.watch.came(Instant::now());
+            return came.then_some(taken);
         }
         if self.frames.len() < EVENTS_MAX {
             taken.extend(std::iter::from_fn(|| events.try_recv().ok()).take(EVENTS_MAX));
@@ -61,6 +73,7 @@ impl Backlog {
                 self.frames.pop_front();
             }
         }
+        self.watch.took(messages_max - room);
         turn
     }
 }

@@ -15,6 +15,7 @@ mod listen;
 mod outbox;
 mod registry;
 mod strangers;
+mod watch;
 
 use std::net::TcpListener;
 use std::sync::Arc;
