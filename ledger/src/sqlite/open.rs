@@ -39,7 +39,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { create: true, app: None, recent_events: 1 << 17, lag_events: 1 << 17, cache_kib: 64 * 1024 }
+        // Small enough for the processor's caches: see docs/performance.md, «What was tried».
+        Self { create: true, app: None, recent_events: 1 << 15, lag_events: 1 << 17, cache_kib: 16 * 1024 }
     }
 }
 
