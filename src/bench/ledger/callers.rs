@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use hundi_ledger::{CreateAccountStatus, CreateTransferStatus, Ledger};
+use hundi_ledger::{CreateAccountStatus, CreateTransferStatus, Ledger, LedgerError};
 
 use super::workload::{Expected, Workload};
 use super::{Run, Task};
@@ -23,6 +23,20 @@ struct Shared {
     last_tenth: AtomicU64,
 }
 
+/// Why a caller stopped early.
+enum Stopped {
+    /// The ledger took no more calls: somebody else's commit had failed, and that caller knows why.
+    Closed(Failure),
+    /// For a reason of its own.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Runs all transfers on a fresh file, each caller on a thread of its own.
 pub(super) fn run(task: &Task<'_>, callers: u64) -> Result<Run, Failure> {
     let Task { path, shape, transfers, .. } = *task;
@@ -38,7 +52,7 @@ pub(super) fn run(task: &Task<'_>, callers: u64) -> Result<Run, Failure> {
         first_tenth: AtomicU64::new(0),
         last_tenth: AtomicU64::new(0),
     };
-    let done: Vec<Result<Expected, Failure>> = std::thread::scope(|scope| {
+    let done: Vec<Result<Expected, Stopped>> = std::thread::scope(|scope| {
         let call = |caller| {
             let (ledger, shared) = (ledger.clone(), &shared);
             let workload = Workload::new(*shape, caller + 1).among(callers);
@@ -49,10 +63,15 @@ pub(super) fn run(task: &Task<'_>, callers: u64) -> Result<Run, Failure> {
         joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     let elapsed = shared.begun.elapsed();
-    let mut expected = Expected::default();
+    let (mut expected, mut closed) = (Expected::default(), None);
     for part in done {
-        expected.add(part?);
+        match part {
+            Ok(part) => expected.add(part),
+            Err(Stopped::Failed(why)) => return Err(why),
+            Err(Stopped::Closed(why)) => closed = Some(why),
+        }
     }
+    closed.map_or(Ok(()), Err)?;
     let latencies =
         shared.latencies.into_iter().map(|time| Duration::from_nanos(time.into_inner())).collect();
     let (first, last) = (shared.first_tenth.into_inner(), shared.last_tenth.into_inner());
@@ -66,7 +85,7 @@ fn call(
     mut workload: Workload,
     shared: &Shared,
     task: &Task<'_>,
-) -> Result<Expected, Failure> {
+) -> Result<Expected, Stopped> {
     let Task { transfers, acknowledged, progress, .. } = *task;
     let tenth = transfers / 10;
     loop {
@@ -82,7 +101,12 @@ fn call(
         }
         let transfer = workload.transfer(place + 1);
         let asked = Instant::now();
-        let result = ledger.create_transfer(transfer).or_fail(|| "creating a transfer".to_owned())?;
+        let result = ledger.create_transfer(transfer);
+        let closed = matches!(result, Err(LedgerError::Closed));
+        let result = result.or_fail(|| "creating a transfer".to_owned()).map_err(|why| match closed {
+            true => Stopped::Closed(why),
+            false => Stopped::Failed(why),
+        })?;
         let latency = usize::try_from(place).ok().and_then(|place| shared.latencies.get(place));
         latency.expect("one for each transfer").store(since(asked), Relaxed);
         let status = result.status;
