@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_millis(100);
 const OUTCOME_WAIT: Duration = Duration::from_millis(5);
 /// After so long without a write the write-ahead log is copied into the file.
 const REST_AFTER: Duration = Duration::from_millis(500);
+/// How long a bank that stops goes on with what it has taken; what is left then is dropped.
+const DRAIN: Duration = Duration::from_secs(5);
 /// How often the floor of refusals is raised.
 const FLOOR_EVERY_MS: u64 = 60_000;
 
@@ -135,7 +137,7 @@ impl Core {
     /// Runs until it is told to stop and nothing is on its way to disk, or until a fault: after that nothing more may be
     /// said, and what is queued was on disk before.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Result<(), CoreError> {
-        let mut stopping = false;
+        let mut stop_by: Option<Instant> = None;
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
@@ -143,7 +145,7 @@ impl Core {
             // None: nobody is left who could say anything.
             for event in came.unwrap_or(Some(Vec::new())).ok_or(CoreError::DiskGone)? {
                 match event {
-                    Event::Inbound(_) if stopping => {} // Whoever sent it asks again (R9).
+                    Event::Inbound(_) if stop_by.is_some() => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => self.backlog.push(frame),
                     Event::Disk(disk, result) => {
                         self.disk = Some(disk);
@@ -160,16 +162,19 @@ impl Core {
                         }
                     }
                     Event::DiskGone => return Err(CoreError::DiskGone),
-                    Event::Stop => stopping = true,
+                    Event::Stop => stop_by = stop_by.or(Some(Instant::now() + DRAIN)),
                 }
+            }
+            if stop_by.is_some_and(|by| by <= Instant::now()) {
+                self.backlog.clear();
             }
             let turn = self.backlog.take_turn(TURN_MAX);
             self.handle_inbound(now(), turn)?;
             self.handle_time(now())?;
-            self.urgent |= stopping;
+            self.urgent |= stop_by.is_some();
             self.write()?;
             self.send();
-            if stopping
+            if stop_by.is_some()
                 && self.backlog.is_empty()
                 && !self.participant.has_uncut()
                 && let Some(disk) = &mut self.disk

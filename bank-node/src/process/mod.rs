@@ -116,7 +116,7 @@ pub enum StartError {
 pub struct Stopper(mpsc::Sender<Event>);
 
 impl Stopper {
-    /// Brings what it has taken in to disk, sends what that allows, then stops.
+    /// Brings what it has taken in to disk (for five seconds, if it is much), sends what that allows, then stops.
     /// May be called on any thread, and returns at once.
     pub fn stop(&self) {
         if let Err(TrySendError::Full(stop)) = self.0.try_send(Event::Stop) {

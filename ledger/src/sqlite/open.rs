@@ -39,7 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        // Small enough for the processor's caches: see docs/performance.md, «What was tried».
+        // Small enough for the processor's caches; and where a commit splits a page SQLite walks over all that it holds.
         Self { create: true, app: None, recent_events: 1 << 15, lag_events: 1 << 17, cache_kib: 16 * 1024 }
     }
 }

@@ -53,6 +53,11 @@ impl Backlog {
         self.frames.push_back((peer, connection, messages.into_iter()));
     }
 
+    /// Drops what waits: whoever sent it asks again (R9).
+    pub fn clear(&mut self) {
+        self.frames.clear();
+    }
+
     /// Whether no message waits for its turn.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -63,15 +68,17 @@ impl Backlog {
     pub fn take_turn(&mut self, messages_max: usize) -> Vec<Inbound> {
         let (mut turn, mut room) = (Vec::new(), messages_max);
         while room > 0
-            && let Some((peer, connection, left)) = self.frames.front_mut()
+            && let Some((peer, connection, mut left)) = self.frames.pop_front()
         {
-            let messages: Vec<Message> = left.by_ref().take(room).collect();
+            let messages: Vec<Message> = if left.len() <= room {
+                left.collect() // Where they are, if the frame is whole.
+            } else {
+                let first = left.by_ref().take(room).collect();
+                self.frames.push_front((peer.clone(), connection, left));
+                first
+            };
             room -= messages.len();
-            let all = left.len() == 0;
-            turn.push(Inbound { peer: peer.clone(), connection: *connection, messages });
-            if all {
-                self.frames.pop_front();
-            }
+            turn.push(Inbound { peer, connection, messages });
         }
         self.watch.took(messages_max - room);
         turn
@@ -119,6 +126,9 @@ mod tests {
         backlog.push(frame(1, 0..1));
         assert_eq!(backlog.next_events(&mut events).await, Some(vec![]), "at once");
         assert_eq!(shown(&backlog.take_turn(9)), [(1, 1)]);
+        assert!(backlog.is_empty());
+        backlog.push(frame(2, 0..2));
+        backlog.clear();
         assert!(backlog.is_empty());
         drop(sender);
         assert_eq!(backlog.next_events(&mut events).await, None);

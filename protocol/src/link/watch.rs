@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 
-/// A gap between two frames that is worth watching through. Two banks that write one payment after the other let a node wait
-/// about half as long.
+/// A gap that is worth watching through. With one payment after the other between two banks a node waits for about a
+/// millisecond at a time.
 const GAP_MAX: Duration = Duration::from_millis(2);
 /// After a turn of more messages a node is busy, and what comes next shares its writes; to come sooner would not help it.
 const MESSAGES_MAX: usize = 4;
-/// Whoever gives up the processor and has it back only after so long is not alone on it.
+/// A thread that yields the processor, and has it back only after so long, shares it with others that have work to do.
 const ALONE: Duration = Duration::from_micros(100);
 /// Of the last eight gaps so many must have been short.
 const SHORT_GAPS_MIN: u32 = 5;
@@ -17,21 +17,23 @@ const SHORT_GAPS_MIN: u32 = 5;
 /// Keeps a node awake while messages come singly and soon one after the other.
 ///
 /// To wake a thread on an idle processor takes some 40 µs, longer on virtual machines, and a payment alone in a network waits
-/// for six such wake-ups. Under load nobody sleeps, and nothing here is used; nor is it where gaps are long, where
-/// another process wants the processor, or when the last watch was in vain.
+/// for six such wake-ups. Under load nobody sleeps, and nothing here is used; nor is it where most gaps are long. A watch
+/// that was in vain, or that another process's work interrupted, is the last until messages come again.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// The last eight gaps, a bit each: whether it was short.
     gaps: u8,
-    /// When the last frame came.
+    /// When a wait last ended with events.
     last: Instant,
     /// The last turn was a small one, and no watch has been in vain since.
     ready: bool,
+    /// See [`ALONE`]. Tests have no say in what else runs.
+    alone: Duration,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
-        Self { gaps: 0, last: Instant::now(), ready: false }
+        Self { gaps: 0, last: Instant::now(), ready: false, alone: ALONE }
     }
 
     /// Events came.
@@ -61,7 +63,7 @@ impl Watch {
         while events.is_empty() {
             let yielded = Instant::now();
             std::thread::yield_now();
-            if yielded.elapsed() > ALONE || self.last.elapsed() > GAP_MAX {
+            if yielded.elapsed() > self.alone || self.last.elapsed() > GAP_MAX {
                 self.ready = false;
                 return;
             }
@@ -111,11 +113,13 @@ mod tests {
         watch.watch(&events).await;
         assert!(!watch.is_worth_it(), "in vain: the next wait is a sleep");
 
-        // An hour ahead, so that only the event can end it, or others that want the processor.
+        // A minute ahead, so that only the event can end it.
         let mut watch = after(&[0; 8], 1);
-        watch.last = Instant::now() + Duration::from_hours(1);
+        watch.alone = Duration::MAX;
+        watch.last = Instant::now() + Duration::from_mins(1);
         let ((), sent) = tokio::join!(watch.watch(&events), async { sender.try_send(()) });
         sent.unwrap();
         assert_eq!(events.len(), 1);
+        assert!(watch.ready, "the event ended it, not the clock");
     }
 }

@@ -25,7 +25,7 @@ struct Shared {
 
 /// Why a caller stopped early.
 enum Stopped {
-    /// The ledger took no more calls: somebody else's commit had failed, and that caller knows why.
+    /// The ledger took no more calls: it had stopped for another reason, which the caller whom it concerned was told.
     Closed(Failure),
     /// For a reason of its own.
     Failed(Failure),

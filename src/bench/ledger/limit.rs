@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hundi_ledger::sqlite::Options;
 use rusqlite::{Connection, Statement};
 
 use super::workload::{Ids, Random};
@@ -25,7 +26,7 @@ fn table(ids: Ids) -> &'static str {
 
 fn open(path: &Path, ids: Ids) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.pragma_update(None, "cache_size", -64 * 1024)?;
+    connection.pragma_update(None, "cache_size", -i64::from(Options::default().cache_kib))?;
     let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let _: i64 = connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |row| row.get(0))?;
