@@ -229,6 +229,43 @@ fn readers_beside_a_busy_owner_see_no_damage() {
 }
 
 #[test]
+fn the_log_begins_again_when_it_is_long_and_no_reader_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let (mut state, mut disk) = sqlite::open(&path, Options { log_kib: 400, ..Options::default() }).unwrap();
+    let accounts = [1, 2].map(|id| Account::new(id, 1, 1));
+    engine::create_accounts(&mut state, Timestamp(2), &accounts).unwrap();
+    let log_length = || usize::try_from(std::fs::metadata(log_of(&path)).unwrap().len()).unwrap();
+    let pages_length = || std::fs::metadata(&path).unwrap().len();
+    let mut next = 0;
+    let mut commits = |disk: &mut Disk, count: u128| {
+        for _ in 0..count {
+            next += 1;
+            let transfers: Vec<_> = (0..40).map(|n| Transfer::new(next * 100 + n, 1, 2, 1, 1, 1)).collect();
+            commit(&mut state, disk, &transfers);
+        }
+    };
+    commits(&mut disk, 400);
+    let without_readers = log_length();
+    assert!(
+        without_readers < 1 << 20,
+        "400 KiB, room for what comes next and the last commit, not {without_readers}"
+    );
+    assert!(pages_length() > 1 << 19, "and what was written is in the file");
+
+    let reader = Snapshot::open(&path).unwrap();
+    commits(&mut disk, 400);
+    let held = log_length();
+    assert!(held > 2 * without_readers, "a reader's log is kept for it: {held} after {without_readers}");
+    assert_eq!(reader.last_commit().seq.0, 400);
+    drop(reader);
+    commits(&mut disk, 800);
+    assert!(log_length() < 2 * held, "it has begun again: {} after {held}", log_length());
+    drop(disk);
+    assert_eq!(sqlite::verify(&path).unwrap().commits, 1600);
+}
+
+#[test]
 fn what_is_no_ledger_is_refused_without_a_trace() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");

@@ -11,13 +11,10 @@ use super::error::CommitError;
 use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
-use super::log::Length;
+use super::log::CheckpointPlan;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
-
-/// Pages in the write-ahead log from which on a commit copies them into the file (64 MiB).
-const CHECKPOINT_PAGES: u64 = 16 * 1024;
 
 /// Rows in a commit up to which the log is given room ahead: for a larger one, to write its room twice would cost
 /// more than a file that grows.
@@ -41,7 +38,7 @@ pub struct Disk {
     path: PathBuf,
     last: Commit,
     poisoned: bool,
-    log: Length,
+    plan: CheckpointPlan,
     room: Room,
     pub(super) ids: IdWriter,
     pub(super) guard: Guard,
@@ -50,14 +47,14 @@ pub struct Disk {
 
 impl Disk {
     pub(super) fn new(
-        (connection, guard, log): (Connection, Guard, Length),
+        (connection, guard, plan): (Connection, Guard, CheckpointPlan),
         path: PathBuf,
         last: Commit,
         ids: IdWriter,
         ownership: Ownership,
     ) -> Self {
         let room = Room::new(&path);
-        Self { connection, path, last, poisoned: false, log, room, ids, guard, _ownership: ownership }
+        Self { connection, path, last, poisoned: false, plan, room, ids, guard, _ownership: ownership }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -153,12 +150,11 @@ impl Disk {
 
     /// Copies the log into the file when it is large; else sees that the next commits find room in it.
     fn checkpoint_if_large(&mut self, rows: usize) -> rusqlite::Result<()> {
-        let pages = self.log.pages();
-        if pages >= CHECKPOINT_PAGES {
+        if self.plan.is_due() {
             return checkpoint(&self.connection);
         }
         if rows <= ROOM_ROWS_MAX {
-            self.room.make(pages, CHECKPOINT_PAGES);
+            self.room.make(self.plan.log_pages(), self.plan.pages_max());
         }
         Ok(())
     }

@@ -96,3 +96,63 @@ impl Length {
         self.0.load(Ordering::Relaxed) // One thread at a time has the connection.
     }
 }
+
+/// When a commit copies the log into the file.
+#[derive(Debug)]
+pub(super) struct CheckpointPlan {
+    length: Length,
+    /// How long the log may become before it is copied, in pages.
+    pages_max: u64,
+    /// The length at which it is copied next.
+    next_at: u64,
+}
+
+impl CheckpointPlan {
+    pub(super) fn new(length: Length, log_kib: u32) -> Self {
+        let pages_max = u64::from(log_kib / 4).max(1); // 4 KiB each.
+        Self { length, pages_max, next_at: pages_max }
+    }
+
+    /// After the last commit, in pages.
+    pub(super) fn log_pages(&self) -> u64 {
+        self.length.pages()
+    }
+
+    /// How long the log becomes when no reader holds it, in pages.
+    pub(super) fn pages_max(&self) -> u64 {
+        self.pages_max
+    }
+
+    /// Whether it is time to copy the log. Where a reader keeps it from beginning again it is not tried
+    /// after every commit, but each time that as much again has come.
+    pub(super) fn is_due(&mut self) -> bool {
+        let pages = self.length.pages();
+        if pages < self.pages_max {
+            self.next_at = self.pages_max; // It has begun again.
+        }
+        let is_due = pages >= self.next_at;
+        if is_due {
+            self.next_at = pages + self.pages_max;
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_readers_hold_is_not_copied_at_every_commit() {
+        let length = Length::default();
+        let mut plan = CheckpointPlan::new(length.clone(), 40);
+        let due: Vec<u64> = [3, 9, 10, 11, 19, 20, 25, 31, 32, 4, 9, 12, 13]
+            .into_iter()
+            .filter(|pages| {
+                length.0.store(*pages, Ordering::Relaxed);
+                plan.is_due()
+            })
+            .collect();
+        assert_eq!(due, [10, 20, 31, 12], "after 4, where the log has begun again, from ten pages on");
+    }
+}

@@ -35,12 +35,23 @@ pub struct Options {
     pub lag_events: usize,
     /// Pages of the file that the writing connection holds, in KiB.
     pub cache_kib: u32,
+    /// The write-ahead log, in KiB, from which on a commit copies it into the file. A commit that does so takes as long as
+    /// there is much to copy; and what is copied often is written over while it is in the processor's caches. A longer
+    /// log writes a page once that many commits have changed.
+    pub log_kib: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // Small enough for the processor's caches; and where a commit splits a page SQLite walks over all that it holds.
-        Self { create: true, app: None, recent_events: 1 << 15, lag_events: 1 << 17, cache_kib: 16 * 1024 }
+        Self {
+            create: true,
+            app: None,
+            recent_events: 1 << 15,
+            lag_events: 1 << 17,
+            cache_kib: 16 * 1024,
+            log_kib: 8 * 1024,
+        }
     }
 }
 
@@ -76,7 +87,8 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     let lookup = Lookup::open(path)?;
     let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
-    Ok((state, Disk::new((connection, guard, length), PathBuf::from(path), commit, ids, ownership)))
+    let plan = log::CheckpointPlan::new(length, options.log_kib);
+    Ok((state, Disk::new((connection, guard, plan), PathBuf::from(path), commit, ids, ownership)))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {

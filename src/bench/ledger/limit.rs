@@ -13,14 +13,20 @@ use crate::failure::{Failure, While as _};
 const REST: usize = 112;
 /// Rows in one statement, as many as the ledger gives to one.
 const GROUP: usize = 32;
-/// Pages in the write-ahead log from which on it is copied into the file: 64 MiB, as in the ledger.
-const CHECKPOINT_PAGES: i64 = 16 * 1024;
-
 /// The faster of two tables for such ids: one tree by id where they rise, else rows at its end and an index of ids alone.
 fn table(ids: Ids) -> &'static str {
     match ids {
         Ids::Time => "CREATE TABLE bare(id BLOB PRIMARY KEY, rest BLOB NOT NULL) STRICT, WITHOUT ROWID",
         Ids::Random => "CREATE TABLE bare(id BLOB NOT NULL UNIQUE, rest BLOB NOT NULL) STRICT",
+    }
+}
+
+/// The write-ahead log, in pages, from which on it is copied into the file: as in the ledger, but where ids are random
+/// 64 MiB, for the index's pages that one log changes many times are copied once.
+fn log_pages_max(ids: Ids) -> i64 {
+    match ids {
+        Ids::Time => i64::from(Options::default().log_kib / 4),
+        Ids::Random => 16 * 1024,
     }
 }
 
@@ -57,7 +63,7 @@ fn batches(path: &Path, rows: u64, batch: usize, ids: Ids) -> rusqlite::Result<D
             }
         }
         tx.commit()?;
-        checkpoint_if_large(&connection)?;
+        checkpoint_if_large(&connection, log_pages_max(ids))?;
     }
     let elapsed = begun.elapsed();
     let count: i64 = connection.query_row("SELECT count(*) FROM bare", [], |row| row.get(0))?;
@@ -90,10 +96,10 @@ fn bind_rows(
     statement.raw_execute().map(|_| ())
 }
 
-fn checkpoint_if_large(connection: &Connection) -> rusqlite::Result<()> {
+fn checkpoint_if_large(connection: &Connection, pages_max: i64) -> rusqlite::Result<()> {
     let pages: i64 =
         connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
-    if pages < CHECKPOINT_PAGES {
+    if pages < pages_max {
         return Ok(());
     }
     connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
