@@ -34,7 +34,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// When nothing at all was settled for so long, though every node runs, the payments that are left are unknown.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 /// How often to look whether a node has ended by itself.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Arguments of `hundi demo`.
 #[derive(Debug, Args)]

@@ -29,7 +29,8 @@ the installed binaries: the same payments by PREPARE TRANSACTION on both, the
 decision forced to a table, COMMIT PREPARED on both; with TLS and signatures in
 neither, and the best of several numbers of workers.
 
-A run killed by SIGKILL leaves its folder hundi-bench-XXXXXX; remove it.
+A run killed by SIGKILL leaves its folder hundi-bench-XXXXXX; remove it. Its
+nodes and servers stop by themselves.
 
 Examples:
   hundi bench payments

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hundi_protocol::{Order, Outcome, Role, UncheckedCertificate, UnixMillis};
 
@@ -15,7 +15,7 @@ use crate::audit_command::{audit_folder, verdict};
 use crate::bench::measure::per_second;
 use crate::cluster::{self, Cluster};
 use crate::console;
-use crate::demo::{accounts, settle};
+use crate::demo::{LOOK_EVERY, accounts, settle};
 use crate::driver::{self, Answer, Results};
 use crate::failure::{Exit, Failure};
 use crate::operator::block_on;
@@ -96,8 +96,13 @@ async fn drive(
         (cluster.app()?, Arc::clone(cluster.network()), cluster.peers(Role::Coordinator))
     };
     let bar = console::progress("payments", orders.len() as u64);
+    let mut looked = Instant::now();
     let on_progress = |answered: usize| {
         bar.set_position(answered as u64);
+        if looked.elapsed() >= LOOK_EVERY {
+            looked = Instant::now();
+            cluster.borrow_mut().check()?;
+        }
         Ok(())
     };
     let results = driver::run(&identity, &network, &coordinators, orders, options, on_progress).await;

@@ -99,6 +99,8 @@ fn other_user() -> Result<Option<User>, Failure> {
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
+    /// Stops the server when this process is killed, and so cannot.
+    guard: Child,
     folder: PathBuf,
 }
 
@@ -128,8 +130,16 @@ impl Server {
         for setting in SETTINGS {
             postgres.args(["-c", setting]);
         }
-        let child = postgres.spawn().or_fail(|| "cannot start postgres".to_owned())?;
-        let mut server = Self { child, folder: folder.to_owned() };
+        let mut child = postgres.spawn().or_fail(|| "cannot start postgres".to_owned())?;
+        let guard = match guard(&child) {
+            Ok(guard) => guard,
+            Err(failure) => {
+                let _ = child.kill(); // It has nothing to lose yet.
+                let _ = child.wait();
+                return Err(failure);
+            }
+        };
+        let mut server = Self { child, guard, folder: folder.to_owned() };
         server.wait_until_ready(&log)?;
         Ok(server)
     }
@@ -180,6 +190,9 @@ impl Server {
 impl Drop for Server {
     /// A fast shutdown; if that takes too long, an immediate one. Both end all of the server's processes.
     fn drop(&mut self) {
+        // Before the server: its process id is not to be signalled once it may be another's.
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
         for signal in [Signal::INT, Signal::QUIT] {
             self.signal(signal);
             if self.has_ended_by(Instant::now() + STOPPED_WITHIN) {
@@ -189,6 +202,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A shell that asks `server` for a fast shutdown as soon as the other end of its standard input is closed: by the
+/// kernel, if this process ends without doing it itself.
+fn guard(server: &Child) -> Result<Child, Failure> {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "read -r _; kill -INT \"$1\"", "guard"]).arg(server.id().to_string());
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Ctrl-C on the terminal is ours to handle, as for the server.
+    shell.process_group(0);
+    shell.spawn().or_fail(|| "cannot run /bin/sh".to_owned())
 }
 
 fn command(
