@@ -51,14 +51,34 @@ pub(crate) struct BackupArgs {
     json: bool,
 }
 
+/// What a file that was read to its end holds.
 #[derive(Serialize)]
-struct VerifyReport {
-    ok: bool,
+struct Contents {
     commits: u64,
     accounts: u64,
     transfers: u64,
     expiries: u64,
     hash: String,
+}
+
+impl From<&Verified> for Contents {
+    fn from(verified: &Verified) -> Self {
+        Self {
+            commits: verified.commits,
+            accounts: verified.accounts,
+            transfers: verified.transfers,
+            expiries: verified.expiries,
+            hash: verified.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct VerifyReport {
+    ok: bool,
+    /// Of a damaged file nobody knows it: then these fields are not there.
+    #[serde(flatten)]
+    contents: Option<Contents>,
     /// How many transfers of a list are all there.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<u64>,
@@ -67,26 +87,22 @@ struct VerifyReport {
 }
 
 impl VerifyReport {
-    fn of(verified: &Verified, error: Option<String>) -> Self {
-        Self {
-            ok: error.is_none(),
-            commits: verified.commits,
-            accounts: verified.accounts,
-            transfers: verified.transfers,
-            expiries: verified.expiries,
-            hash: verified.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-            held: None,
-            error,
-        }
+    fn sound(verified: &Verified, held: Option<u64>) -> Self {
+        Self { ok: true, contents: Some(verified.into()), held, error: None }
+    }
+
+    fn wrong(verified: Option<&Verified>, error: &Failure) -> Self {
+        Self { ok: false, contents: verified.map(Contents::from), held: None, error: Some(error.to_string()) }
     }
 
     fn say(&self, path: &Path) {
-        let Self { commits, accounts, transfers, expiries, hash, .. } = self;
-        console::say(format_args!(
-            "{}: every row fits: {commits} commits, {accounts} accounts, {transfers} transfers, {expiries} expiries",
-            path.display()
-        ));
-        console::say(format_args!("hash of commit {commits}: {hash}"));
+        if let Some(Contents { commits, accounts, transfers, expiries, hash }) = &self.contents {
+            console::say(format_args!(
+                "{}: every row fits: {commits} commits, {accounts} accounts, {transfers} transfers, {expiries} expiries",
+                path.display()
+            ));
+            console::say(format_args!("hash of commit {commits}: {hash}"));
+        }
         if let Some(held) = self.held {
             console::say(format_args!("all {held} listed transfers are in it"));
         }
@@ -97,16 +113,17 @@ impl VerifyReport {
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let path = args.file.path();
     let list = args.holds.as_deref().map(holds::read).transpose()?;
-    let mut verified = Verified::default();
+    let mut verified = None;
     let checked = sqlite::verify(path).map_err(|error| refused(path, &error)).and_then(|found| {
-        verified = found;
-        list.map(|list| holds::check(&args.file.open()?, list)).transpose()
+        let found = verified.insert(found);
+        let held = list.map(|list| holds::check(&args.file.open()?, list)).transpose()?;
+        Ok(VerifyReport::sound(found, held))
     });
     match checked {
-        Ok(held) => show(args.json, path, &VerifyReport { held, ..VerifyReport::of(&verified, None) }),
+        Ok(report) => show(args.json, path, &report),
         Err(failure) => {
             if args.json && failure.exit == Exit::No {
-                console::json(&VerifyReport::of(&verified, Some(failure.to_string())))?;
+                console::json(&VerifyReport::wrong(verified.as_ref(), &failure))?;
             }
             Err(failure)
         }
@@ -116,7 +133,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 /// Runs `backup`.
 pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     match sqlite::backup(args.file.path(), &args.to) {
-        Ok(verified) => show(args.json, &args.to, &VerifyReport::of(&verified, None)),
+        Ok(verified) => show(args.json, &args.to, &VerifyReport::sound(&verified, None)),
         Err(VerifyError::Open(error @ OpenError::Io { .. })) => Err(Failure::outside(error)),
         Err(error) => Err(refused(args.file.path(), &error)),
     }
