@@ -9,7 +9,6 @@ use hundi_ledger::sqlite::{Commit, CommitError};
 use hundi_protocol::{Backlog, ConnectionId, Inbound, Link};
 use hundi_protocol::{Digest, Message, Peer, Signer, UnixMillis, Verifier};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::disk::{Job, Writer};
@@ -118,7 +117,7 @@ impl Core {
             link,
             signer,
             refusals_kept_ms,
-            backlog: Backlog::default(),
+            backlog: Backlog::gathering(),
             disk: Some(disk),
             jobs,
             questions,
@@ -141,9 +140,9 @@ impl Core {
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
-            let came = timeout(wait, self.backlog.next_events(&mut events)).await;
+            let came = self.backlog.next_events(&mut events, wait).await;
             // None: nobody is left who could say anything.
-            for event in came.unwrap_or(Some(Vec::new())).ok_or(CoreError::DiskGone)? {
+            for event in came.ok_or(CoreError::DiskGone)? {
                 match event {
                     Event::Inbound(_) if stop_by.is_some() => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => self.backlog.push(frame),
@@ -253,6 +252,10 @@ impl Core {
     fn send(&mut self) {
         let Leaving { votes, proofs, unproven, acks, questions, answers, reports } =
             Leaving::take(&mut self.participant, &self.signer);
+        // Each of these votes may come back with an outcome.
+        if let Some((_, vote)) = votes.first() {
+            self.verifier.remember(vote);
+        }
         let mut out: BTreeMap<Peer, Vec<Message>> = BTreeMap::new();
         for (to, order) in questions {
             out.entry(Peer::bank(to)).or_default().push(Message::Resolve { order });

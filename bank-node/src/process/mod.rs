@@ -10,6 +10,7 @@ mod core;
 mod disk;
 mod history;
 mod inbox;
+mod waiting;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

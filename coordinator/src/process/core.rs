@@ -9,7 +9,6 @@ use hundi_protocol::{
     BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
 };
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::memory::Note;
@@ -50,9 +49,9 @@ impl Core {
         let mut backlog = Backlog::default();
         self.act();
         loop {
-            let came = timeout(TICK, backlog.next_events(&mut events)).await;
+            let came = backlog.next_events(&mut events, TICK).await;
             // None: nobody is left who could say anything.
-            let Some(came) = came.unwrap_or(Some(Vec::new())) else { return };
+            let Some(came) = came else { return };
             let now = now();
             for event in came {
                 match event {

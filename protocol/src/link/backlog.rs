@@ -1,11 +1,13 @@
 //! What waits for a node's loop.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
 use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
 
+use super::gather::{gather, take_all};
 use super::watch::Watch;
 use super::{ConnectionId, Inbound};
 use crate::message::Message;
@@ -22,27 +24,40 @@ const EVENTS_MAX: usize = 512;
 pub struct Backlog {
     frames: VecDeque<(Peer, ConnectionId, IntoIter<Message>)>,
     watch: Watch,
+    /// See [`Backlog::gathering`].
+    gathers: bool,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { frames: VecDeque::new(), watch: Watch::new() }
+        Self { frames: VecDeque::new(), watch: Watch::new(), gathers: false }
     }
 }
 
 impl Backlog {
-    /// The events that a loop is to look at now: waits for one only if no message waits for its turn. `None` when nobody
-    /// is left who could send one. Where messages come singly and soon one after the other it waits awake, for two milliseconds at most.
-    pub async fn next_events<E>(&mut self, events: &mut Receiver<E>) -> Option<Vec<E>> {
+    /// For a loop whose turns have a price that does not depend on how many messages share it, as a bank's commits and
+    /// signatures: while it is busy, other processes that want the processor have it first, and what they send comes along.
+    #[must_use]
+    pub fn gathering() -> Self {
+        Self { gathers: true, ..Self::default() }
+    }
+
+    /// The events that a loop is to look at now. Waits for one, at most for `wait`, only if no message waits for its turn; where messages
+    /// come singly and soon one after the other it waits awake, for two milliseconds at most. `None` when nobody is left who could send an event.
+    pub async fn next_events<E>(&mut self, events: &mut Receiver<E>, wait: Duration) -> Option<Vec<E>> {
         let mut taken = Vec::new();
         if self.frames.is_empty() {
             self.watch.watch(events).await;
-            let came = events.recv_many(&mut taken, EVENTS_MAX).await > 0;
+            let came = timeout(wait, events.recv_many(&mut taken, EVENTS_MAX)).await;
             self.watch.came(Instant::now());
-            return came.then_some(taken);
-        }
-        if self.frames.len() < EVENTS_MAX {
-            taken.extend(std::iter::from_fn(|| events.try_recv().ok()).take(EVENTS_MAX));
+            match came {
+                Err(_) => return Some(taken),
+                Ok(0) => return None,
+                Ok(_) if self.gathers && self.watch.is_busy() => gather(events, &mut taken, EVENTS_MAX).await,
+                Ok(_) => {}
+            }
+        } else if self.frames.len() < EVENTS_MAX {
+            take_all(events, &mut taken, EVENTS_MAX);
         }
         Some(taken)
     }
@@ -122,15 +137,17 @@ mod tests {
         let (sender, mut events) = tokio::sync::mpsc::channel(4);
         let mut backlog = Backlog::default();
         sender.try_send(1).unwrap();
-        assert_eq!(backlog.next_events(&mut events).await, Some(vec![1]));
+        let long = Duration::from_secs(60);
+        assert_eq!(backlog.next_events(&mut events, long).await, Some(vec![1]));
         backlog.push(frame(1, 0..1));
-        assert_eq!(backlog.next_events(&mut events).await, Some(vec![]), "at once");
+        assert_eq!(backlog.next_events(&mut events, long).await, Some(vec![]), "at once");
         assert_eq!(shown(&backlog.take_turn(9)), [(1, 1)]);
         assert!(backlog.is_empty());
         backlog.push(frame(2, 0..2));
         backlog.clear();
         assert!(backlog.is_empty());
+        assert_eq!(backlog.next_events(&mut events, Duration::ZERO).await, Some(vec![]), "time is up");
         drop(sender);
-        assert_eq!(backlog.next_events(&mut events).await, None);
+        assert_eq!(backlog.next_events(&mut events, long).await, None);
     }
 }

@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod dial;
 mod error;
+mod gather;
 mod listen;
 mod outbox;
 mod registry;

@@ -27,13 +27,15 @@ pub(super) struct Watch {
     last: Instant,
     /// The last turn was a small one, and no watch has been in vain since.
     ready: bool,
+    /// See [`Watch::is_busy`].
+    busy: bool,
     /// See [`ALONE`]. Tests have no say in what else runs.
     alone: Duration,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
-        Self { gaps: 0, last: Instant::now(), ready: false, alone: ALONE }
+        Self { gaps: 0, last: Instant::now(), ready: false, busy: false, alone: ALONE }
     }
 
     /// Events came.
@@ -47,7 +49,13 @@ impl Watch {
     pub(super) fn took(&mut self, messages: usize) {
         if messages > 0 {
             self.ready = messages <= MESSAGES_MAX;
+            self.busy = messages > 1;
         }
+    }
+
+    /// Whether the last turn had more than a single message: there is traffic that could share a turn's price.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
     }
 
     fn is_worth_it(&self) -> bool {
