@@ -47,9 +47,9 @@ struct Payload<'a> {
     #[serde(borrow)]
     payer: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
-    payee: Option<Cow<'a, str>>,
+    payee: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
-    amount: Option<Cow<'a, str>>,
+    amount: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     credits: Option<Vec<PayloadCredit<'a>>>,
     #[serde(borrow)]
@@ -63,10 +63,15 @@ struct Payload<'a> {
 #[serde(deny_unknown_fields)]
 struct PayloadCredit<'a> {
     #[serde(borrow)]
-    payee: Cow<'a, str>,
+    payee: Text<'a>,
     #[serde(borrow)]
-    amount: Cow<'a, str>,
+    amount: Text<'a>,
 }
+
+/// A string that is borrowed where it can be: in an `Option`, serde would copy a `Cow`.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, MalformedOrder> {
     let not_jws = MalformedOrder::NotJws;
@@ -117,7 +122,7 @@ fn fields_of(payload: Payload<'_>) -> Result<OrderFields, MalformedOrder> {
         _ => return Err(bad("expected payee and amount, or credits")),
     };
     let credit = |credit: PayloadCredit<'_>| -> Result<Credit, MalformedOrder> {
-        Ok(Credit { payee: credit.payee.parse()?, amount: credit.amount.parse()? })
+        Ok(Credit { payee: credit.payee.0.parse()?, amount: credit.amount.0.parse()? })
     };
     Ok(OrderFields {
         id: payload.id.parse()?,
@@ -130,10 +135,11 @@ fn fields_of(payload: Payload<'_>) -> Result<OrderFields, MalformedOrder> {
 }
 
 pub(crate) fn sign(fields: &OrderFields, key: &CustomerKey) -> Result<Vec<u8>, MalformedOrder> {
+    let text = |value: &dyn std::fmt::Display| Text(value.to_string().into());
     let mut credits: Vec<PayloadCredit<'_>> = fields
         .credits
         .iter()
-        .map(|c| PayloadCredit { payee: c.payee.to_string().into(), amount: c.amount.to_string().into() })
+        .map(|c| PayloadCredit { payee: text(&c.payee), amount: text(&c.amount) })
         .collect();
     let (payee, amount) = match credits.len() {
         1 => credits.pop().map(|c| (c.payee, c.amount)).unzip(),

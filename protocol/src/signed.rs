@@ -367,6 +367,15 @@ impl Verifier {
         &self.directory
     }
 
+    /// Takes note of a batch that one statement shows to be good, such as one of one's own: the others of it need no look at
+    /// the signature.
+    pub fn remember<T: Statement>(&mut self, known: &Verified<T>) {
+        let (leaf, proof) = (known.0.leaf(), &known.0.0.proof);
+        let Some(climb) = Climb::new(leaf, proof.index, proof.count, &proof.path) else { return };
+        let roots = self.roots.entry(known.statement().bank().clone()).or_default();
+        roots.remember((proof.count, proof.signature), climb);
+    }
+
     /// Checks that the bank named in the statement signed it.
     ///
     /// # Errors

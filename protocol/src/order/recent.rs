@@ -2,41 +2,32 @@
 //! reads its JSON once.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::{MalformedOrder, Order, hash};
-use crate::value::Digest;
 
 /// About 1 KiB each: more would not stay in the processor's cache.
-const RECENT_MAX: usize = 2048;
-
-#[derive(Default)]
-struct Recent {
-    orders: HashMap<Digest, Arc<Order>>,
-    oldest: VecDeque<Digest>,
-}
+const PLACES: usize = 4096;
 
 thread_local! {
-    static RECENT: RefCell<Recent> = RefCell::default();
+    /// An order's place is given by its digest, which is as good as random; the newest has it.
+    static RECENT: RefCell<Vec<Option<Arc<Order>>>> = RefCell::new(vec![None; PLACES]);
 }
 
 /// [`Order::parse`]; an order with these very bytes that was read lately is that order.
 pub(super) fn parse(bytes: &[u8]) -> Result<Arc<Order>, MalformedOrder> {
     let digest = hash(bytes)?;
+    let [a, b, ..] = digest.0;
+    let place = usize::from(u16::from_be_bytes([a, b])) % PLACES;
     RECENT.with_borrow_mut(|recent| {
-        if let Some(order) = recent.orders.get(&digest).filter(|order| *order.bytes == *bytes) {
+        if let Some(order) = &recent[place]
+            && order.digest == digest
+            && *order.bytes == *bytes
+        {
             return Ok(Arc::clone(order));
         }
         let order = Arc::new(Order::parse_hashed(bytes, digest)?);
-        if recent.orders.insert(digest, Arc::clone(&order)).is_none() {
-            recent.oldest.push_back(digest);
-        }
-        if recent.oldest.len() > RECENT_MAX
-            && let Some(oldest) = recent.oldest.pop_front()
-        {
-            recent.orders.remove(&oldest);
-        }
+        recent[place] = Some(Arc::clone(&order));
         Ok(order)
     })
 }
