@@ -103,8 +103,10 @@ const ACCOUNTS: &str =
     "SELECT id, debits_pending, debits_posted, credits_pending, credits_posted FROM v_accounts";
 const ENTRIES: &str = "SELECT id, debit_account_id, credit_account_id, amount, kind, payment FROM v_transfers \
     WHERE payment IS NOT NULL";
-const PAYMENTS: &str = "SELECT p.digest, vote, CASE WHEN late.seq IS NULL THEN outcome ELSE 1 END, \
-    coalesce(late.evidence, p.evidence), jws FROM payments p LEFT JOIN late_commits late USING (order_id, digest)";
+const PAYMENTS: &str = "SELECT p.digest, p.vote, \
+    CASE WHEN late.seq IS NULL THEN coalesce(o.outcome, p.outcome) ELSE 1 END, \
+    coalesce(late.evidence, o.evidence, p.evidence), p.jws FROM payments p LEFT JOIN outcomes o USING (n) \
+    LEFT JOIN late_commits late USING (order_id, digest)";
 
 /// A copy of a bank's file and its log, which holds what a bank that was killed had not yet folded in.
 struct Copy {

@@ -184,15 +184,15 @@ fn every_altered_row_of_the_bank_is_noticed() {
     beta.sync();
     beta.node.handle_floor(UnixMillis(10));
     beta.sync();
-    let path = beta.path.clone();
-    drop(beta);
-    let file = Connection::open(&path).unwrap();
-    assert_eq!(first_bad_bank_row(&file).unwrap(), None);
-    for (table, column, value) in [
+    alpha.node.handle_floor(UnixMillis(10));
+    alpha.sync();
+    let paths = [alpha.path.clone(), beta.path.clone()];
+    drop((alpha, beta));
+    let altered_in_both = [
         ("customers", "name", "'bels'"),
         ("customers", "account", "zeroblob(16)"),
         ("customers", "currency", "'INS'"),
-        ("customers", "key", "NULL"),
+        ("customers", "key", "X'00'"),
         ("customers", "seq", "seq + 1"),
         ("customers", "closed_seq", "1"),
         ("account_names", "name", "name || 'x'"),
@@ -204,18 +204,37 @@ fn every_altered_row_of_the_bank_is_noticed() {
         ("payments", "claims_order_id", "1 - claims_order_id"),
         ("payments", "expires_at", "expires_at + 1"),
         ("payments", "seq", "seq + 1"),
-        ("payments", "outcome", "1 - outcome"),
-        ("payments", "outcome", "NULL"),
-        ("payments", "settled_seq", "settled_seq - 1"),
+        ("payments", "outcome", "0"),
+        ("payments", "settled_seq", "coalesce(settled_seq, 9) - 1"),
         ("payments", "evidence", "X'00'"),
         ("payments", "jws", "X'00'"),
-    ] {
-        file.execute_batch(&format!("BEGIN; UPDATE {table} SET {column} = {value}")).unwrap();
-        assert!(first_bad_bank_row(&file).unwrap().is_some(), "{table}.{column} = {value} went unnoticed");
-        file.execute_batch("ROLLBACK").unwrap();
+    ];
+    // The payer's bank settles with its vote, the payee's later.
+    let with_the_vote = [("payments", "outcome", "NULL"), ("payments", "evidence", "NULL")];
+    let later = [
+        ("payments", "n", "n + 1000"),
+        ("outcomes", "n", "n + 1000"),
+        ("outcomes", "outcome", "0"),
+        ("outcomes", "seq", "seq - 1"),
+        ("outcomes", "evidence", "X'00'"),
+    ];
+    for (path, more) in paths.iter().zip([&with_the_vote[..], &later[..]]) {
+        let file = Connection::open(path).unwrap();
+        assert_eq!(first_bad_bank_row(&file).unwrap(), None);
+        let updates = altered_in_both.iter().chain(more);
+        let updates = updates.map(|(table, column, value)| format!("UPDATE {table} SET {column} = {value}"));
+        let others = [
+            "INSERT INTO in_doubt SELECT n FROM payments",
+            "INSERT INTO in_doubt VALUES (1000)",
+            "INSERT INTO outcomes SELECT n + 1, 1, seq, X'00' FROM payments",
+            "DELETE FROM payments",
+        ];
+        for change in updates.chain(others.map(str::to_owned)) {
+            file.execute_batch(&format!("BEGIN; {change}")).unwrap();
+            assert!(first_bad_bank_row(&file).unwrap().is_some(), "{change} went unnoticed");
+            file.execute_batch("ROLLBACK").unwrap();
+        }
     }
-    file.execute_batch("DELETE FROM payments").unwrap();
-    assert!(first_bad_bank_row(&file).unwrap().is_some(), "a forgotten YES went unnoticed");
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub(super) struct Cache {
     orders: HashMap<Digest, OrderId>,
     /// Settled payments in the order of settling, with the commit that holds them.
     settled: VecDeque<(CommitSeq, Key)>,
-    in_doubt: BTreeMap<Key, ()>,
+    /// Each with its place in the order of voting.
+    in_doubt: BTreeMap<Key, i64>,
     durable: CommitSeq,
     /// Everything on disk and not in this cache has an order id at or below this.
     let_go: Option<OrderId>,
@@ -60,17 +61,19 @@ impl Cache {
         self.let_go.is_some_and(|let_go| order_id <= let_go)
     }
 
-    pub(super) fn insert(&mut self, payment: Payment, seq: CommitSeq) {
+    /// Takes in the `n`th payment in the order of voting.
+    pub(super) fn insert(&mut self, n: i64, payment: Payment, seq: CommitSeq) {
         let key = (payment.order.id(), payment.order.digest());
         match payment.is_open() {
-            true => drop(self.in_doubt.insert(key, ())),
+            true => drop(self.in_doubt.insert(key, n)),
             false => self.settled.push_back((seq, key)),
         }
         self.orders.insert(key.1, key.0);
         self.payments.insert(key, payment);
     }
 
-    /// Takes note of an outcome. A payment that was let go (R12: settled the other way before) stays on disk.
+    /// Takes note of an outcome. Gives the payment's place in the order of voting if it was in doubt; one that was let go (R12:
+    /// settled the other way before) stays on disk.
     pub(super) fn settle(
         &mut self,
         order_id: OrderId,
@@ -78,14 +81,15 @@ impl Cache {
         outcome: Outcome,
         evidence: Vec<Verified<Vote>>,
         seq: CommitSeq,
-    ) {
+    ) -> Option<i64> {
         let key = (order_id, *digest);
-        self.in_doubt.remove(&key);
+        let n = self.in_doubt.remove(&key);
         if let Some(payment) = self.payments.get_mut(&key) {
             payment.settled = Some(outcome);
             payment.evidence = evidence;
             self.settled.push_back((seq, key));
         }
+        n
     }
 
     /// Lets go the oldest settled payments that are on disk.

@@ -31,7 +31,7 @@ pub use verify::first_bad_bank_row;
 /// the processor's cache: a ring of 131,072 is new to it at every turn, and was a seventh of a bank's time.
 const RECENT_EVENTS: usize = 8_192;
 /// Pages that the writer holds, in KiB. Wherever a commit splits an index's page, SQLite walks over all of them.
-const CACHE_KIB: u32 = 16 * 1024;
+const CACHE_KIB: u32 = 2 * 1024;
 /// The write-ahead log that is copied into the file, in KiB. Commits are small and go through the log quickly: a short one stays
 /// in the processor's caches, and the core, which copies it, is away for a few milliseconds instead of a hundred.
 const LOG_KIB: u32 = 4 * 1024;
@@ -155,6 +155,8 @@ pub struct SqliteBooks {
     floor: UnixMillis,
     last_commit: CommitSeq,
     rows: Vec<Row>,
+    /// The place of the newest payment in the order of voting.
+    voted: i64,
     currencies: Vec<Currency>,
 }
 
@@ -178,14 +180,15 @@ impl SqliteBooks {
         currencies.sort();
         currencies.dedup();
         let mut cache = Cache::new(reader.newest_order_id()?);
-        for payment in reader.in_doubt()? {
-            cache.insert(payment, CommitSeq(0));
+        for (n, payment) in reader.in_doubt()? {
+            cache.insert(n, payment, CommitSeq(0));
         }
+        let voted = reader.newest_payment()?;
         let floor = reader.floor()?;
         let last_commit = ledger.taken();
         let rows = Vec::new();
         Ok((
-            SqliteBooks { ledger, customers, cache, reader, floor, last_commit, rows, currencies },
+            SqliteBooks { ledger, customers, cache, reader, floor, last_commit, rows, voted, currencies },
             BankDisk(disk),
         ))
     }
@@ -318,16 +321,19 @@ impl Books for SqliteBooks {
     }
 
     fn insert_payment(&mut self, payment: Payment) {
-        self.rows.push(Row::Vote { payment: payment.clone() });
+        self.voted += 1;
+        self.rows.push(Row::Vote { n: self.voted, payment: payment.clone() });
         let seq = self.next_commit();
-        self.cache.insert(payment, seq);
+        self.cache.insert(self.voted, payment, seq);
     }
 
     fn settle_payment(&mut self, order: &Order, outcome: Outcome, evidence: Vec<Verified<Vote>>) {
         let (order_id, digest) = (order.id(), order.digest());
-        self.rows.push(Row::Settle { order_id, digest, outcome, evidence: evidence.clone() });
         let seq = self.next_commit();
-        self.cache.settle(order_id, &digest, outcome, evidence, seq);
+        self.rows.push(match self.cache.settle(order_id, &digest, outcome, evidence.clone(), seq) {
+            Some(n) => Row::Settle { n, digest, outcome, evidence },
+            None => Row::LateCommit { order_id, digest, evidence },
+        });
     }
 
     fn open_payments(&self) -> Vec<Digest> {

@@ -21,8 +21,10 @@ pub(super) struct Reader {
 }
 
 /// A payment as it stands: a late commit counts, not the abort before it.
-const PAYMENT: &str = "vote, claims_order_id, CASE WHEN late.seq IS NULL THEN outcome ELSE 1 END, \
-    coalesce(late.evidence, p.evidence), jws FROM payments p LEFT JOIN late_commits late USING (order_id, digest)";
+const PAYMENT: &str = "p.vote, p.claims_order_id, \
+    CASE WHEN late.seq IS NULL THEN coalesce(o.outcome, p.outcome) ELSE 1 END, \
+    coalesce(late.evidence, o.evidence, p.evidence), p.jws, p.n FROM payments p LEFT JOIN outcomes o USING (n) \
+    LEFT JOIN late_commits late USING (order_id, digest)";
 
 impl Reader {
     pub(super) fn open(path: &Path, verifier: Verifier) -> Result<Self, BooksError> {
@@ -61,6 +63,11 @@ impl Reader {
         newest.map(|bytes| order_id(&bytes)).transpose()
     }
 
+    /// The place of the newest payment in the order of voting; 0 if there is none.
+    pub(super) fn newest_payment(&self) -> Result<i64, BooksError> {
+        Ok(self.connection.query_row("SELECT coalesce(max(n), 0) FROM payments", [], |row| row.get(0))?)
+    }
+
     /// The bank whose file this is; `None` in a new file.
     pub(super) fn owner(&self) -> Result<Option<(String, Vec<u8>)>, BooksError> {
         let owner = self
@@ -94,15 +101,21 @@ impl Reader {
     /// A payment by its digest alone: looks at every row.
     pub(super) fn payment_by_digest(&mut self, digest: &Digest) -> Result<Option<Payment>, BooksError> {
         let found = self.select(&format!("SELECT {PAYMENT} WHERE digest = ?"), [digest.as_bytes()])?;
-        Ok(found.into_iter().next())
+        Ok(found.into_iter().map(|(_, payment)| payment).next())
     }
 
-    pub(super) fn in_doubt(&mut self) -> Result<Vec<Payment>, BooksError> {
-        self.select(&format!("SELECT {PAYMENT} WHERE outcome IS NULL"), [])
+    /// The payments in doubt, each with its place in the order of voting.
+    pub(super) fn in_doubt(&mut self) -> Result<Vec<(i64, Payment)>, BooksError> {
+        let found = self.select(&format!("SELECT {PAYMENT} WHERE n IN (SELECT n FROM in_doubt)"), [])?;
+        match found.iter().find(|(_, payment)| !payment.is_open()) {
+            Some((n, _)) => Err(BooksError::damaged("in_doubt", format_args!("payment {n} has an outcome"))),
+            None => Ok(found),
+        }
     }
 
     pub(super) fn payments_of_order(&mut self, order_id: OrderId) -> Result<Vec<Payment>, BooksError> {
-        self.select(&format!("SELECT {PAYMENT} WHERE order_id = ?"), [order_id.to_bytes()])
+        let found = self.select(&format!("SELECT {PAYMENT} WHERE order_id = ?"), [order_id.to_bytes()])?;
+        Ok(found.into_iter().map(|(_, payment)| payment).collect())
     }
 
     pub(super) fn payment(
@@ -113,18 +126,23 @@ impl Reader {
         let sql = format!("SELECT {PAYMENT} WHERE order_id = ? AND digest = ?");
         let mut select = self.connection.prepare_cached(&sql)?;
         let found = select.query_row((order_id.to_bytes(), digest.as_bytes()), raw_payment).optional()?;
-        found.map(|raw| raw.check(&mut self.verifier)).transpose()
+        Ok(found.map(|raw| raw.check(&mut self.verifier)).transpose()?.map(|(_, payment)| payment))
     }
 
-    fn select(&mut self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Payment>, BooksError> {
+    fn select(
+        &mut self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<(i64, Payment)>, BooksError> {
         let mut select = self.connection.prepare_cached(sql)?;
         let raw = select.query_map(params, raw_payment)?.collect::<Result<Vec<_>, _>>()?;
         raw.into_iter().map(|raw| raw.check(&mut self.verifier)).collect()
     }
 }
 
-/// A row of `payments` before it is checked.
+/// A payment before it is checked.
 struct RawPayment {
+    n: i64,
     vote: u8,
     claims_order_id: bool,
     outcome: Option<i64>,
@@ -139,11 +157,12 @@ fn raw_payment(row: &Row<'_>) -> rusqlite::Result<RawPayment> {
         outcome: row.get(2)?,
         evidence: row.get(3)?,
         jws: row.get(4)?,
+        n: row.get(5)?,
     })
 }
 
 impl RawPayment {
-    fn check(self, verifier: &mut Verifier) -> Result<Payment, BooksError> {
+    fn check(self, verifier: &mut Verifier) -> Result<(i64, Payment), BooksError> {
         let order = Order::parse(&self.jws)?;
         let decision = Decision::from_code(self.vote)
             .ok_or_else(|| BooksError::damaged("payments", format!("unknown vote {}", self.vote)))?;
@@ -160,7 +179,8 @@ impl RawPayment {
             }
         };
         let evidence = signed.into_iter().map(|vote| verifier.verify(vote)).collect::<Result<_, _>>()?;
-        Ok(Payment { order, decision, claims_order_id: self.claims_order_id, settled, evidence })
+        let claims_order_id = self.claims_order_id;
+        Ok((self.n, Payment { order, decision, claims_order_id, settled, evidence }))
     }
 }
 

@@ -15,15 +15,43 @@ use crate::books::{Customer, OwnAccount, Payment};
 /// One change of the bank's own tables.
 #[derive(Clone, Debug)]
 pub(super) enum Row {
-    OpenCustomer { name: AccountName, customer: Customer },
-    CloseCustomer { name: AccountName },
-    NameOwnAccounts { currency: Currency },
-    Vote { payment: Payment },
-    Settle { order_id: OrderId, digest: Digest, outcome: Outcome, evidence: Vec<Verified<Vote>> },
+    OpenCustomer {
+        name: AccountName,
+        customer: Customer,
+    },
+    CloseCustomer {
+        name: AccountName,
+    },
+    NameOwnAccounts {
+        currency: Currency,
+    },
+    /// `n`: its place in the order of voting.
+    Vote {
+        n: i64,
+        payment: Payment,
+    },
+    /// The outcome of the payment that was the `n`th, and in doubt.
+    Settle {
+        n: i64,
+        digest: Digest,
+        outcome: Outcome,
+        evidence: Vec<Verified<Vote>>,
+    },
+    /// A commit after an abort (R12).
+    LateCommit {
+        order_id: OrderId,
+        digest: Digest,
+        evidence: Vec<Verified<Vote>>,
+    },
     DoubleVote(DoubleVote),
-    Owner { bank: BankName, key: PublicKey },
+    Owner {
+        bank: BankName,
+        key: PublicKey,
+    },
     Floor(UnixMillis),
-    Drop { upto: UnixMillis },
+    Drop {
+        upto: UnixMillis,
+    },
 }
 
 /// The code of an outcome in the file.
@@ -135,6 +163,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
     let mut hashes = RowHashes::default();
     let mut refusals: Vec<[u8; REFUSAL_SIZE]> = Vec::new();
     let mut floor_raised = None;
+    let mut settled: Vec<&Row> = Vec::new();
     for row in rows {
         match row {
             Row::OpenCustomer { name, customer } => open_customer(tx, seq, name, customer, &mut hashes)?,
@@ -148,9 +177,10 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
                     name_account(tx, own.id(*currency), &own.name(*currency), *currency)?;
                 }
             }
-            Row::Vote { payment } => vote(tx, seq, payment, &mut hashes, &mut refusals)?,
-            Row::Settle { order_id, digest, outcome, evidence } => {
-                settle(tx, seq, (*order_id, *digest), *outcome, evidence, &mut hashes)?;
+            Row::Vote { n, payment } => vote(tx, seq, (*n, payment), &mut hashes, &mut refusals)?,
+            Row::Settle { .. } => settled.push(row),
+            Row::LateCommit { order_id, digest, evidence } => {
+                late_commit(tx, seq, (*order_id, *digest), evidence, &mut hashes)?;
             }
             Row::Owner { bank, key } => {
                 tx.execute("INSERT INTO owner VALUES (?, ?, ?)", (seq, bank.as_str(), key.as_bytes()))?;
@@ -170,6 +200,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
             }
         }
     }
+    settle_all(tx, seq, settled, &mut hashes)?;
     keep_refusals(tx, seq, refusals, &mut hashes)?;
     if let Some(floor) = floor_raised {
         hashes.floor(floor);
@@ -228,7 +259,7 @@ fn keep_refusals(
 fn vote(
     tx: &Transaction<'_>,
     seq: i64,
-    payment: &Payment,
+    (n, payment): (i64, &Payment),
     hashes: &mut RowHashes,
     refusals: &mut Vec<[u8; REFUSAL_SIZE]>,
 ) -> rusqlite::Result<()> {
@@ -237,10 +268,11 @@ fn vote(
     let evidence = payment.settled.map(|_| evidence_bytes(&payment.evidence));
     let outcome = payment.settled.map(outcome_code);
     tx.prepare_cached(
-        "INSERT INTO payments(order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, \
-         evidence, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments(n, order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, \
+         evidence, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute((
+        n,
         order.id().to_bytes(),
         digest.as_bytes(),
         i64::from(payment.decision.code()),
@@ -252,6 +284,9 @@ fn vote(
         &evidence,
         order.bytes(),
     ))?;
+    if payment.is_open() {
+        tx.prepare_cached("INSERT INTO in_doubt(n) VALUES (?)")?.execute([n])?;
+    }
     if payment.decision == Decision::Yes {
         hashes.yes(payment.claims_order_id, order.bytes());
         if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
@@ -265,27 +300,41 @@ fn vote(
     Ok(())
 }
 
-/// The first outcome goes beside the vote; a commit after an abort (R12) into a table of its own, for what is in
-/// the chain is never overwritten.
-fn settle(
+/// Outcomes of payments that were in doubt, in the order of voting: so they go to the table's end, or close to it.
+fn settle_all(
+    tx: &Transaction<'_>,
+    seq: i64,
+    mut settled: Vec<&Row>,
+    hashes: &mut RowHashes,
+) -> rusqlite::Result<()> {
+    if settled.is_empty() {
+        return Ok(());
+    }
+    settled.sort_unstable_by_key(|row| if let Row::Settle { n, .. } = row { *n } else { 0 });
+    let mut insert =
+        tx.prepare_cached("INSERT INTO outcomes(n, outcome, seq, evidence) VALUES (?, ?, ?, ?)")?;
+    let mut remove = tx.prepare_cached("DELETE FROM in_doubt WHERE n = ?")?;
+    for row in settled {
+        let Row::Settle { n, digest, outcome, evidence } = row else { continue };
+        let (outcome, evidence) = (outcome_code(*outcome), evidence_bytes(evidence));
+        insert.execute((n, outcome, seq, &evidence))?;
+        let removed = remove.execute([n])?;
+        assert_eq!(removed, 1, "payment {digest} was in doubt");
+        hashes.settled(digest.as_bytes(), outcome, &evidence);
+    }
+    Ok(())
+}
+
+/// A commit after an abort (R12), into a table of its own, for what is in the chain is never overwritten. Repeats are
+/// ignored.
+fn late_commit(
     tx: &Transaction<'_>,
     seq: i64,
     (order_id, digest): (OrderId, Digest),
-    outcome: Outcome,
     evidence: &[Verified<Vote>],
     hashes: &mut RowHashes,
 ) -> rusqlite::Result<()> {
     let evidence = evidence_bytes(evidence);
-    let first = tx
-        .prepare_cached(
-            "UPDATE payments SET outcome = ?, settled_seq = ?, evidence = ? \
-             WHERE order_id = ? AND digest = ? AND outcome IS NULL",
-        )?
-        .execute((outcome_code(outcome), seq, &evidence, order_id.to_bytes(), digest.as_bytes()))?;
-    if first == 1 {
-        hashes.settled(digest.as_bytes(), outcome_code(outcome), &evidence);
-        return Ok(());
-    }
     let late = tx
         .prepare_cached(
             "INSERT OR IGNORE INTO late_commits(order_id, digest, seq, evidence) VALUES (?, ?, ?, ?)",

@@ -77,7 +77,9 @@ fn add_payments(
     refusals: &mut Refusals,
 ) -> rusqlite::Result<Option<String>> {
     let mut select = connection.prepare(
-        "SELECT order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, evidence, jws FROM payments",
+        "SELECT order_id, digest, vote, claims_order_id, expires_at, p.seq, p.outcome, settled_seq, p.evidence, jws, \
+         o.outcome, o.seq, o.evidence, d.n IS NOT NULL \
+         FROM payments p LEFT JOIN outcomes o USING (n) LEFT JOIN in_doubt d USING (n)",
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -91,8 +93,19 @@ fn add_payments(
             return bad("expires_at is not the order's");
         }
         let (vote, seq): (i64, i64) = (row.get(2)?, row.get(5)?);
-        let (outcome, settled_seq): (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
-        let evidence: Option<Vec<u8>> = row.get(8)?;
+        let with_vote: Told = (row.get(6)?, row.get(7)?, row.get(8)?);
+        let later: Told = (row.get(10)?, row.get(11)?, row.get(12)?);
+        let in_doubt: bool = row.get(13)?;
+        let nothing: Told = (None, None, None);
+        // An outcome comes with the vote or later, not twice.
+        let (outcome, settled_seq, evidence) = match (with_vote == nothing, later == nothing) {
+            (true, _) => later,
+            (false, true) => with_vote,
+            (false, false) => return bad("it has two outcomes"),
+        };
+        if in_doubt != outcome.is_none() {
+            return bad("in_doubt and its outcome do not fit together");
+        }
         match (vote, outcome, settled_seq, evidence) {
             (0, None, None, None) => by_commit.entry(seq).or_default().yes(row.get(3)?, &jws),
             (0, Some(outcome), Some(settled_seq), Some(evidence)) => {
@@ -106,8 +119,19 @@ fn add_payments(
             _ => return bad("vote, outcome and evidence do not fit together"),
         }
     }
-    Ok(None)
+    let stray: Option<String> = connection
+        .query_row(
+            "SELECT 'outcomes: row ' || n FROM outcomes WHERE n NOT IN (SELECT n FROM payments) \
+             UNION ALL SELECT 'in_doubt: row ' || n FROM in_doubt WHERE n NOT IN (SELECT n FROM payments)",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(stray.map(|row| format!("{row} names no payment")))
 }
+
+/// Outcome, commit and evidence of a payment, as far as they are there.
+type Told = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 /// Holds the refusals that are there against the lists of what was refused, and the lists against the chain.
 fn add_refusals(
