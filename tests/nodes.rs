@@ -128,7 +128,8 @@ async fn open_accounts(dir: &Path, network: &Arc<Network>) -> Vec<App> {
         let mut operator = App::connect(dir, network, Role::Operator, bank, to).await;
         let name = AccountName::new(if bank == "alpha" { "asha" } else { "shop" }).unwrap();
         let currency = "INR".parse().unwrap();
-        let open = AdminAction::OpenAccount { account: name.clone(), currency, key: Some(key().public()) };
+        let key = Some(Box::new(key().public()));
+        let open = AdminAction::OpenAccount { account: name.clone(), currency, key };
         assert_eq!(operator.ask(open).await, AdminResult::Done);
         if bank == "alpha" {
             let deposit = AdminAction::Deposit { account: name, amount: Minor(1_000), reference: 1 };

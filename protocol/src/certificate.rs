@@ -26,7 +26,11 @@ impl Certificate {
     /// It keeps what is needed and no more: for COMMIT one YES of every bank, by name; for ABORT one NO, rather a
     /// bank's own reason than one that repeats another's.
     pub fn new<'a>(order: Arc<Order>, votes: impl IntoIterator<Item = &'a Verified<Vote>>) -> Option<Self> {
-        let mut votes: Vec<Verified<Vote>> = votes.into_iter().cloned().collect();
+        Self::of(order, votes.into_iter().cloned().collect())
+    }
+
+    /// [`Certificate::new`] of votes that nobody else needs.
+    fn of(order: Arc<Order>, mut votes: Vec<Verified<Vote>>) -> Option<Self> {
         let outcome = outcome(&order, &votes)?;
         let named = |vote: &Vote| vote.payment == order.digest() && order.banks().contains(&vote.bank);
         match outcome {
@@ -143,6 +147,6 @@ impl UncheckedCertificate {
     pub fn check(self, verifier: &mut Verifier) -> Result<Certificate, BadCertificate> {
         let votes: Vec<_> =
             self.votes.into_iter().map(|vote| verifier.verify(vote)).collect::<Result<_, _>>()?;
-        Certificate::new(self.order, &votes).ok_or(BadCertificate::ProvesNothing)
+        Certificate::of(self.order, votes).ok_or(BadCertificate::ProvesNothing)
     }
 }

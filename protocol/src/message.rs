@@ -191,8 +191,9 @@ pub enum AdminAction {
         account: AccountName,
         /// Its currency.
         currency: Currency,
-        /// The key whose orders debit it; none for an account that only receives.
-        key: Option<PublicKey>,
+        /// The key whose orders debit it; none for an account that only receives. Boxed, for a decoded key is large, and every
+        /// message would be.
+        key: Option<Box<PublicKey>>,
     },
     /// Puts money into an account, from the bank's own account for cash.
     Deposit {

@@ -159,8 +159,11 @@ async fn open(args: OpenArgs) -> Result<(), Failure> {
         (None, public) => public,
     };
     let mut operator = args.common.operator(&args.account.bank).await?;
-    let action =
-        AdminAction::OpenAccount { account: args.account.name.clone(), currency: args.currency, key };
+    let action = AdminAction::OpenAccount {
+        account: args.account.name.clone(),
+        currency: args.currency,
+        key: key.map(Box::new),
+    };
     done(operator.ask(action).await?, &args.account)?;
     let account = args.account.to_string();
     let text = format!("{account} is open in {}", args.currency);

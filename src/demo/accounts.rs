@@ -66,7 +66,7 @@ fn actions(planned: &PlannedAccount) -> Vec<AdminAction> {
     let open = AdminAction::OpenAccount {
         account: account.clone(),
         currency: planned.currency,
-        key: Some(planned.key.public()),
+        key: Some(Box::new(planned.key.public())),
     };
     let deposit = AdminAction::Deposit {
         account: account.clone(),

@@ -126,6 +126,9 @@ impl<B: Books, F: Flaws> Participant<B, F> {
 
     /// Holds new votes against those that settled the payment (R12).
     fn compare(&mut self, payment: &Payment) {
+        if payment.evidence.is_empty() {
+            return; // What was gathered has been held against itself.
+        }
         let Some(gathered) = self.gathered.get(&payment.order.digest()) else { return };
         let all: Vec<_> = gathered.iter().chain(&payment.evidence).cloned().collect();
         if let Some(proof) = both_ways(&all) {

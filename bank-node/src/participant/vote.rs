@@ -145,10 +145,10 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         }
         let mut claims_order_id = false;
         if self.is_payers_bank(order) {
-            if self.books.customer(&order.payer().name)?.is_none() {
+            let Some(payer) = self.books.customer(&order.payer().name)? else {
                 return Ok(Some(Refusal::unproven(Reason::UnknownAccount)));
-            }
-            if !self.authorised(order, authority)? {
+            };
+            if !is_signed_by(&payer, order, authority) {
                 return Ok(Some(Refusal::unproven(Reason::BadSignature)));
             }
             if !self.free_order_id(order)? && !self.flaws.has(Flaw::ForgetOrderIds) {
@@ -267,11 +267,12 @@ impl<B: Books, F: Flaws> Participant<B, F> {
             settled: complete.then_some(Outcome::Commit),
             evidence,
         };
-        self.books.insert_payment(payment.clone());
+        let unproven = self.flaws.has(Flaw::PostWithoutProof).then(|| payment.clone());
+        self.books.insert_payment(payment);
         self.outbox.record();
         if !complete {
             self.doubts.insert(order.digest(), now, self.policy);
-            if self.flaws.has(Flaw::PostWithoutProof) {
+            if let Some(payment) = unproven {
                 self.settle(now, &payment, Outcome::Commit)?;
             }
         }
@@ -306,11 +307,8 @@ impl<B: Books, F: Flaws> Participant<B, F> {
 
     /// Whether the payer's registered key signed the order.
     fn authorised(&mut self, order: &Order, authority: Option<&Authorised>) -> Result<bool, Fault<B::Error>> {
-        let key = self.books.customer(&order.payer().name)?.and_then(|customer| customer.key);
-        Ok(match (key, authority) {
-            (Some(key), Some(authority)) => authority.key() == key && authority.digest() == order.digest(),
-            _ => false,
-        })
+        let payer = self.books.customer(&order.payer().name)?;
+        Ok(payer.is_some_and(|payer| is_signed_by(&payer, order, authority)))
     }
 
     /// Whether the payer has not used the order's id for another payment (R1).
@@ -338,5 +336,13 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         } else {
             self.send_vote(to, &payment.order, payment.decision);
         }
+    }
+}
+
+/// Whether the payer's registered key signed the order.
+fn is_signed_by(payer: &Customer, order: &Order, authority: Option<&Authorised>) -> bool {
+    match (&payer.key, authority) {
+        (Some(key), Some(authority)) => authority.key() == *key && authority.digest() == order.digest(),
+        _ => false,
     }
 }

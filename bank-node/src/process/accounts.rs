@@ -25,7 +25,7 @@ impl Core {
         let AdminRequest { request, action } = request;
         let change = match action {
             AdminAction::OpenAccount { account, currency, key } => {
-                AccountRequest::Open { name: account, currency, key }
+                AccountRequest::Open { name: account, currency, key: key.map(|key| *key) }
             }
             AdminAction::Deposit { account, amount, reference } => {
                 AccountRequest::Deposit { id: TransferId(reference), name: account, amount }

@@ -103,7 +103,7 @@ impl Frame {
 pub(super) fn carry_request(bank: &Peer, request: &AccountRequest) -> Result<AccountRequest, String> {
     let action = match request.clone() {
         AccountRequest::Open { name: account, currency, key } => {
-            AdminAction::OpenAccount { account, currency, key }
+            AdminAction::OpenAccount { account, currency, key: key.map(Box::new) }
         }
         AccountRequest::Deposit { id, name: account, amount } => {
             AdminAction::Deposit { account, amount, reference: id.0 }
@@ -114,7 +114,7 @@ pub(super) fn carry_request(bank: &Peer, request: &AccountRequest) -> Result<Acc
     match Frame::of(operator(bank), bank, &message)?.message()? {
         Message::Admin(AdminRequest { action, .. }) => Ok(match action {
             AdminAction::OpenAccount { account: name, currency, key } => {
-                AccountRequest::Open { name, currency, key }
+                AccountRequest::Open { name, currency, key: key.map(|key| *key) }
             }
             AdminAction::Deposit { account: name, amount, reference } => {
                 AccountRequest::Deposit { id: TransferId(reference), name, amount }
