@@ -12,8 +12,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use tempfile::TempDir;
 
-use crate::first_bad_bank_row;
 use crate::record::{AccountRecord, BankRecord, CustomerRecord, EntryRecord, PaymentRecord};
+use crate::{BANK_SCHEMA, first_bad_bank_row};
 
 /// The bank's file within its folder.
 pub const BANK_FILE: &str = "bank.db";
@@ -56,6 +56,19 @@ pub enum FileError {
         /// What SQLite says.
         error: rusqlite::Error,
     },
+    /// Written by an older version of this program.
+    #[error(
+        "{path}: its schema is version {found}, and this program reads version {known}: start the bank once, which brings its \
+         file up to date, and try again"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that can be read.
+        known: u32,
+    },
     /// A row that no bank wrote so.
     #[error("{path}: damaged row in {table}: {what}")]
     Damaged {
@@ -84,6 +97,11 @@ pub fn read_bank_file(path: &Path, bank: &BankName) -> Result<BankRecord, FileEr
     // One snapshot for all that follows.
     connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
     let reader = FileReader { path, copy: &copy, connection };
+    let found: u32 = reader.one("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'app_version'")?;
+    let known = BANK_SCHEMA.version;
+    if (1..known).contains(&found) {
+        return Err(FileError::Older { path: path.to_owned(), found, known });
+    }
     let floor: i64 = reader.one("SELECT coalesce(max(expires_at), 0) FROM refusal_floors")?;
     let commits: i64 = reader.one("SELECT coalesce(max(seq), 0) FROM commits")?;
     Ok(BankRecord {

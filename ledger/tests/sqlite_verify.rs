@@ -280,8 +280,8 @@ fn a_backup_of_a_busy_file_is_a_good_file() {
 const APP: AppSchema = AppSchema {
     name: "shop",
     version: 1,
-    create: "CREATE TABLE shop_orders(id INTEGER PRIMARY KEY) STRICT;",
-    migrations: &["ALTER TABLE shop_orders ADD COLUMN note TEXT;"],
+    create: "CREATE TABLE shop_orders(id INTEGER PRIMARY KEY) STRICT; CREATE INDEX shop_old ON shop_orders(id);",
+    migrations: &["ALTER TABLE shop_orders ADD COLUMN note TEXT; DROP INDEX shop_old;"],
     payment: "",
 };
 
@@ -295,6 +295,11 @@ fn newer_and_foreign_files_are_refused_and_older_ones_migrated() {
     let path = path_in(&directory);
     drop(open_app(&path, APP).unwrap());
     let newer = AppSchema { version: 2, payment: "e.code", ..APP };
+    let edit = |sql| rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    edit("DROP INDEX shop_old");
+    let damaged = open_app(&path, newer).unwrap_err().to_string();
+    assert!(damaged.contains("the index shop_old is missing"), "not forgotten by migrating: {damaged}");
+    edit("CREATE INDEX shop_old ON shop_orders(id)");
     let ledger = open_app(&path, newer).unwrap();
     let done: Result<(), TransactionError<LedgerError>> = ledger.transaction(|tx| {
         tx.sql().execute("INSERT INTO shop_orders VALUES (1, 'migrated')", []).unwrap();
@@ -302,6 +307,7 @@ fn newer_and_foreign_files_are_refused_and_older_ones_migrated() {
     });
     done.unwrap();
     drop(ledger);
+    drop(open_app(&path, newer).expect("what a step drops is not missed"));
     let message = |result: Result<Ledger, OpenError>| result.unwrap_err().to_string();
     assert!(message(open_app(&path, APP)).contains("schema of shop: the file has version 2"));
     assert!(

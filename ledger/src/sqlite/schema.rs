@@ -261,6 +261,7 @@ pub(super) fn migrate(tx: &Transaction<'_>, app: Option<&AppSchema>) -> Result<(
                     known: i64::from(app.version),
                 });
             }
+            check_objects(tx)?; // What is missing now would be forgotten.
             for step in
                 app.migrations.iter().take((app.version - 1) as usize).skip(found.saturating_sub(1) as usize)
             {
@@ -284,9 +285,10 @@ fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, [u8; 32
     rows.collect()
 }
 
-/// Remembers all that there is now, the application's too, for [`check_objects`].
+/// Remembers all that there is now, the application's too, for [`check_objects`], and nothing else.
 fn write_objects(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut put = tx.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES ('schema: ' || ?, ?)")?;
+    tx.execute("DELETE FROM meta WHERE key LIKE 'schema: %'", [])?;
+    let mut put = tx.prepare("INSERT INTO meta(key, value) VALUES ('schema: ' || ?, ?)")?;
     for (name, digest) in objects(tx)? {
         put.execute((name, digest))?;
     }
