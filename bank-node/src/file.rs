@@ -56,18 +56,15 @@ pub enum FileError {
         /// What SQLite says.
         error: rusqlite::Error,
     },
-    /// Written by an older version of this program.
+    /// Written by an older version of this program, and not to be brought up to date.
     #[error(
-        "{path}: its schema is version {found}, and this program reads version {known}: start the bank once, which brings its \
-         file up to date, and try again"
+        "{path}: an older version of this program wrote it, and its copy cannot be brought up to date: {what}"
     )]
     Older {
         /// The file.
         path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// The version that can be read.
-        known: u32,
+        /// Why not.
+        what: String,
     },
     /// A row that no bank wrote so.
     #[error("{path}: damaged row in {table}: {what}")]
@@ -91,16 +88,20 @@ pub fn read_bank_file(path: &Path, bank: &BankName) -> Result<BankRecord, FileEr
         return Err(FileError::Missing(path.to_owned()));
     }
     let copy = Copy::of(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let cannot = |error| FileError::Sqlite { path: path.to_owned(), error };
-    let connection = Connection::open_with_flags(&copy.file, flags).map_err(cannot)?;
-    // One snapshot for all that follows.
-    connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
-    let reader = FileReader { path, copy: &copy, connection };
-    let found: u32 = reader.one("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'app_version'")?;
-    let known = BANK_SCHEMA.version;
-    if (1..known).contains(&found) {
-        return Err(FileError::Older { path: path.to_owned(), found, known });
+    let open = || -> Result<FileReader<'_>, FileError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let cannot = |error| FileError::Sqlite { path: path.to_owned(), error };
+        let connection = Connection::open_with_flags(&copy.file, flags).map_err(cannot)?;
+        // One snapshot for all that follows.
+        connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
+        Ok(FileReader { path, copy: &copy, connection })
+    };
+    let mut reader = open()?;
+    let version: u32 = reader.one("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'app_version'")?;
+    if (1..BANK_SCHEMA.version).contains(&version) {
+        drop(reader);
+        copy.bring_up_to_date(path)?;
+        reader = open()?;
     }
     let floor: i64 = reader.one("SELECT coalesce(max(expires_at), 0) FROM refusal_floors")?;
     let commits: i64 = reader.one("SELECT coalesce(max(seq), 0) FROM commits")?;
@@ -145,6 +146,16 @@ impl Copy {
             std::fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
         }
         Ok(Copy { folder, file })
+    }
+
+    /// Opens the copy of an older file as its bank would, which changes its tables, and nothing that is in the chain.
+    fn bring_up_to_date(&self, path: &Path) -> Result<(), FileError> {
+        let options = sqlite::Options { app: Some(BANK_SCHEMA), create: false, ..sqlite::Options::default() };
+        let opened = sqlite::open(&self.file, options);
+        opened.map(drop).map_err(|error| FileError::Older {
+            path: path.to_owned(),
+            what: self.translate(&error.to_string(), path),
+        })
     }
 
     /// Words of the ledger's about the copy, as if they were about the file.

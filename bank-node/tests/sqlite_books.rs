@@ -13,6 +13,7 @@ use hundi_protocol::{
     OrderFields, OrderId, Outcome, Peer, Signer, UnixMillis, Verified, Verifier, Vote,
 };
 use rusqlite::{Connection, OpenFlags};
+use sha2::Digest as _;
 
 const NOW: UnixMillis = UnixMillis(1_000);
 
@@ -334,4 +335,128 @@ fn a_file_belongs_to_one_bank() {
     assert_eq!(first_bad_bank_row(&file).unwrap(), None);
     file.execute_batch("UPDATE owner SET bank = 'beta'").unwrap();
     assert!(first_bad_bank_row(&file).unwrap().is_some());
+}
+
+#[test]
+fn a_file_whose_doubts_were_changed_is_not_worked_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, mut beta) = two_banks(&dir);
+    let order = order();
+    beta.prepare(&order, &[]);
+    let path = beta.path.clone();
+    drop(beta);
+    let edit = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let refused = |sql: &str, undo: &str, why: &str| {
+        edit(sql);
+        let error = SqliteBooks::open(&path, verifier()).unwrap_err().to_string();
+        assert!(error.contains(why), "{sql}: {error}");
+        edit(undo);
+    };
+    refused(
+        "INSERT INTO in_doubt VALUES (2)",
+        "DELETE FROM in_doubt WHERE n = 2",
+        "in_doubt: row 2 names no payment",
+    );
+    let outcome_of = |n: u8| format!("INSERT INTO outcomes VALUES ({n}, 1, 9, X'00')");
+    refused(&outcome_of(2), "DELETE FROM outcomes", "outcomes: row 2 names no payment");
+    refused(&outcome_of(1), "DELETE FROM outcomes", "row 1 and the payment's outcome do not fit");
+    // A doubt that is forgotten is found where it would matter: before the payment is answered for, or settled.
+    edit("DELETE FROM in_doubt");
+    let mut beta = Bank::open(&dir, "beta");
+    let from = Peer::coordinator(NodeName::new("c1").unwrap());
+    let no = Vote {
+        payment: order.digest(),
+        bank: BankName::new("alpha").unwrap(),
+        decision: hundi_protocol::Decision::No(hundi_protocol::Reason::Resolved),
+    };
+    let no = signer("alpha").sign_own(vec![no]).remove(0);
+    for error in [
+        beta.node.handle_outcome(NOW, &from, &order, &[no]).unwrap_err(),
+        beta.node.handle_resolve(NOW, &from, &order, None).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("row 1 and the payment's outcome do not fit"), "{error}");
+    }
+    assert!(beta.sync().is_empty(), "nothing was said or written");
+}
+
+/// Turns a bank's file into what version 2 of its schema would have made of the same payments.
+fn make_version_2(path: &std::path::Path) {
+    let file = Connection::open(path).unwrap();
+    file.execute_batch(
+        "BEGIN; DROP VIEW v_votes; ALTER TABLE payments RENAME TO new; DROP INDEX payments_refused;
+         CREATE TABLE payments(
+             order_id BLOB NOT NULL, digest BLOB NOT NULL, vote INTEGER NOT NULL, claims_order_id INTEGER NOT NULL,
+             expires_at INTEGER NOT NULL, seq INTEGER NOT NULL, outcome INTEGER, settled_seq INTEGER, evidence BLOB,
+             jws BLOB NOT NULL, PRIMARY KEY(order_id, digest)
+         ) STRICT;
+         INSERT INTO payments SELECT order_id, digest, vote, claims_order_id, expires_at, new.seq,
+             coalesce(o.outcome, new.outcome), coalesce(o.seq, settled_seq), coalesce(o.evidence, new.evidence), jws
+             FROM new LEFT JOIN outcomes o USING (n) ORDER BY n;
+         DROP TABLE new; DROP TABLE outcomes; DROP TABLE in_doubt;
+         CREATE INDEX payments_in_doubt ON payments(seq) WHERE outcome IS NULL;
+         CREATE INDEX payments_refused ON payments(expires_at) WHERE vote <> 0;
+         CREATE VIEW v_votes AS SELECT lower(hex(digest)) AS payment FROM payments;
+         DELETE FROM meta WHERE key LIKE 'schema: %'; UPDATE meta SET value = 2 WHERE key = 'app_version'; COMMIT",
+    )
+    .unwrap();
+    let mut objects =
+        file.prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema").unwrap();
+    let objects: Vec<(String, String)> = objects
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (name, sql) in objects {
+        let digest: [u8; 32] = sha2::Sha256::digest(sql).into();
+        file.execute("INSERT INTO meta VALUES ('schema: ' || ?, ?)", (name, digest)).unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_the_version_before_is_audited_as_it_is_and_brought_up_to_date_by_its_bank() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut alpha, mut beta) = two_banks(&dir);
+    let (settled, open) = (order_of(1, 40, 9_000), order_of(2, 30, 9_000));
+    let beta_yes = beta.prepare(&settled, &[]);
+    let alpha_yes = alpha.prepare(&settled, &[beta_yes]);
+    beta.node.handle_vote(NOW, &alpha_yes).unwrap();
+    beta.sync();
+    beta.prepare(&open, &[]);
+    let path = beta.path.clone();
+    drop(beta);
+    make_version_2(&path);
+    let before = std::fs::read(&path).unwrap();
+
+    let record = hundi_bank_node::read_bank_file(&path, &BankName::new("beta").unwrap()).unwrap();
+    assert_eq!(record.damage, None);
+    let outcomes: Vec<Option<Outcome>> = record.payments.iter().map(|payment| payment.settled).collect();
+    assert_eq!(outcomes, [Some(Outcome::Commit), None]);
+    assert_eq!(std::fs::read(&path).unwrap(), before, "an audit changes nothing");
+
+    let mut beta = Bank::open(&dir, "beta");
+    assert_eq!(beta.node.books().open_payments(), [open.digest()]);
+    let alpha_yes = Vote {
+        payment: open.digest(),
+        bank: BankName::new("alpha").unwrap(),
+        decision: hundi_protocol::Decision::Yes,
+    };
+    beta.node.handle_vote(NOW, &signer("alpha").sign_own(vec![alpha_yes]).remove(0)).unwrap();
+    beta.prepare(&order_of(3, 10, 9_000), &[]);
+    assert_eq!(
+        beta.sql("SELECT vote, outcome FROM v_votes ORDER BY order_id"),
+        ["yes commit", "yes commit", "yes Null"]
+    );
+    drop(beta);
+    assert_eq!(first_bad_bank_row(&Connection::open(&path).unwrap()).unwrap(), None);
+
+    // What opening would refuse is refused of an older file too, and stays as it was.
+    make_version_2(&path);
+    Connection::open(&path).unwrap().execute_batch("DROP INDEX payments_in_doubt").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error =
+        hundi_bank_node::read_bank_file(&path, &BankName::new("beta").unwrap()).unwrap_err().to_string();
+    assert!(error.contains("an older version") && error.contains("payments_in_doubt is missing"), "{error}");
+    let error = SqliteBooks::open(&path, verifier()).unwrap_err().to_string();
+    assert!(error.contains("payments_in_doubt is missing"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -117,7 +117,7 @@ impl Core {
             link,
             signer,
             refusals_kept_ms,
-            backlog: Backlog::gathering(),
+            backlog: Backlog::default(),
             disk: Some(disk),
             jobs,
             questions,
@@ -140,7 +140,9 @@ impl Core {
         loop {
             let wait =
                 self.write_by.map_or(TICK, |at| at.saturating_duration_since(Instant::now()).min(TICK));
-            let came = self.backlog.next_events(&mut events, wait).await;
+            // Messages share a commit and a signature; whatever else comes is not kept waiting for more.
+            let is_message = |event: &Event| matches!(event, Event::Inbound(_));
+            let came = self.backlog.next_events(&mut events, wait, is_message).await;
             // None: nobody is left who could say anything.
             for event in came.ok_or(CoreError::DiskGone)? {
                 match event {

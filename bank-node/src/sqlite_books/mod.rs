@@ -332,7 +332,10 @@ impl Books for SqliteBooks {
         let seq = self.next_commit();
         self.rows.push(match self.cache.settle(order_id, &digest, outcome, evidence.clone(), seq) {
             Some(n) => Row::Settle { n, digest, outcome, evidence },
-            None => Row::LateCommit { order_id, digest, evidence },
+            None => {
+                assert_eq!(outcome, Outcome::Commit, "what is settled can only turn out to be a commit"); // R12
+                Row::LateCommit { order_id, digest, evidence }
+            }
         });
     }
 

@@ -49,7 +49,7 @@ impl Core {
         let mut backlog = Backlog::default();
         self.act();
         loop {
-            let came = backlog.next_events(&mut events, TICK).await;
+            let came = backlog.next_events(&mut events, TICK, |_| false).await;
             // None: nobody is left who could say anything.
             let Some(came) = came else { return };
             let now = now();

@@ -24,37 +24,43 @@ const EVENTS_MAX: usize = 512;
 pub struct Backlog {
     frames: VecDeque<(Peer, ConnectionId, IntoIter<Message>)>,
     watch: Watch,
-    /// See [`Backlog::gathering`].
-    gathers: bool,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { frames: VecDeque::new(), watch: Watch::new(), gathers: false }
+        Self { frames: VecDeque::new(), watch: Watch::new() }
     }
 }
 
 impl Backlog {
-    /// For a loop whose turns have a price that does not depend on how many messages share it, as a bank's commits and
-    /// signatures: while it is busy, other processes that want the processor have it first, and what they send comes along.
-    #[must_use]
-    pub fn gathering() -> Self {
-        Self { gathers: true, ..Self::default() }
-    }
-
     /// The events that a loop is to look at now. Waits for one, at most for `wait`, only if no message waits for its turn; where messages
-    /// come singly and soon one after the other it waits awake, for two milliseconds at most. `None` when nobody is left who could send an event.
-    pub async fn next_events<E>(&mut self, events: &mut Receiver<E>, wait: Duration) -> Option<Vec<E>> {
+    /// come singly and soon one after the other it waits awake, for two milliseconds at most. `None` when nobody is left who could
+    /// send an event. To be awaited to its end: events that were taken would be lost with it.
+    ///
+    /// `may_wait` says of an event whether more of them would share the price of a turn, as messages share a bank's commits and
+    /// signatures. While there is such traffic, and all events may wait, other processes that want the processor have it first, and what
+    /// they send comes along.
+    pub async fn next_events<E>(
+        &mut self,
+        events: &mut Receiver<E>,
+        wait: Duration,
+        may_wait: impl Fn(&E) -> bool,
+    ) -> Option<Vec<E>> {
         let mut taken = Vec::new();
         if self.frames.is_empty() {
-            self.watch.watch(events).await;
-            let came = timeout(wait, events.recv_many(&mut taken, EVENTS_MAX)).await;
-            self.watch.came(Instant::now());
-            match came {
-                Err(_) => return Some(taken),
+            let began = Instant::now();
+            self.watch.watch(events, wait).await;
+            let wait = wait.saturating_sub(began.elapsed());
+            match timeout(wait, events.recv_many(&mut taken, EVENTS_MAX)).await {
+                Err(_) => {
+                    self.watch.timed_out();
+                    return Some(taken);
+                }
                 Ok(0) => return None,
-                Ok(_) if self.gathers && self.watch.is_busy() => gather(events, &mut taken, EVENTS_MAX).await,
-                Ok(_) => {}
+                Ok(_) => self.watch.came(Instant::now()),
+            }
+            if self.watch.is_busy() {
+                gather(events, &mut taken, EVENTS_MAX, may_wait).await;
             }
         } else if self.frames.len() < EVENTS_MAX {
             take_all(events, &mut taken, EVENTS_MAX);
@@ -138,16 +144,20 @@ mod tests {
         let mut backlog = Backlog::default();
         sender.try_send(1).unwrap();
         let long = Duration::from_secs(60);
-        assert_eq!(backlog.next_events(&mut events, long).await, Some(vec![1]));
+        assert_eq!(backlog.next_events(&mut events, long, |_| true).await, Some(vec![1]));
         backlog.push(frame(1, 0..1));
-        assert_eq!(backlog.next_events(&mut events, long).await, Some(vec![]), "at once");
+        assert_eq!(backlog.next_events(&mut events, long, |_| true).await, Some(vec![]), "at once");
         assert_eq!(shown(&backlog.take_turn(9)), [(1, 1)]);
         assert!(backlog.is_empty());
         backlog.push(frame(2, 0..2));
         backlog.clear();
         assert!(backlog.is_empty());
-        assert_eq!(backlog.next_events(&mut events, Duration::ZERO).await, Some(vec![]), "time is up");
+        assert_eq!(
+            backlog.next_events(&mut events, Duration::ZERO, |_| true).await,
+            Some(vec![]),
+            "time is up"
+        );
         drop(sender);
-        assert_eq!(backlog.next_events(&mut events, long).await, None);
+        assert_eq!(backlog.next_events(&mut events, long, |_| true).await, None);
     }
 }

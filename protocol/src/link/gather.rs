@@ -15,16 +15,26 @@ const ALONE: Duration = Duration::from_micros(50);
 /// Many nodes on few processors wake each other with a few messages at a time, and each turn has a price that does not depend on
 /// how many share it: a commit, a sync, a signature that all others check. A node that lets everybody who can run go first finds
 /// what they sent, and pays once. With a processor for itself a yield is over in a microsecond, and this ends at once.
-pub(super) async fn gather<E>(events: &mut Receiver<E>, taken: &mut Vec<E>, max: usize) {
+///
+/// An event that may not wait, there already or coming, ends it.
+pub(super) async fn gather<E>(
+    events: &mut Receiver<E>,
+    taken: &mut Vec<E>,
+    max: usize,
+    may_wait: impl Fn(&E) -> bool,
+) {
     let begun = Instant::now();
     for _ in 0..YIELDS_MAX {
+        if taken.len() >= max || begun.elapsed() > GATHER_MAX || !taken.iter().all(&may_wait) {
+            return;
+        }
         let yielded = Instant::now();
         std::thread::yield_now();
         let gone = yielded.elapsed();
         // The links read what has arrived meanwhile.
         tokio::task::yield_now().await;
         take_all(events, taken, max);
-        if gone < ALONE || begun.elapsed() > GATHER_MAX || taken.len() >= max {
+        if gone < ALONE {
             return;
         }
     }
@@ -45,12 +55,16 @@ mod tests {
         let (sender, mut events) = tokio::sync::mpsc::channel(8);
         let mut taken = vec![0];
         (1..=5).for_each(|n| sender.try_send(n).unwrap());
-        gather(&mut events, &mut taken, 4).await;
+        gather(&mut events, &mut taken, 4, |_| true).await;
         assert_eq!(taken, [0, 1, 2, 3], "in order, and no more than fit");
-        gather(&mut events, &mut taken, 9).await;
+        gather(&mut events, &mut taken, 9, |_| true).await;
         assert_eq!(taken, [0, 1, 2, 3, 4, 5]);
+        sender.try_send(6).unwrap();
+        gather(&mut events, &mut taken, 9, |event| *event != 5).await;
+        assert_eq!(events.len(), 1, "what may not wait is handled first");
+        assert_eq!(events.recv().await, Some(6));
         let begun = Instant::now();
-        gather(&mut events, &mut taken, 9).await;
+        gather(&mut events, &mut taken, 9, |_| true).await;
         assert!(begun.elapsed() < GATHER_MAX * 100, "nothing comes, and that is no reason to wait");
     }
 }

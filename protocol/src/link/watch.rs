@@ -45,6 +45,11 @@ impl Watch {
         self.last = at;
     }
 
+    /// Nothing came for as long as the loop would wait.
+    pub(super) fn timed_out(&mut self) {
+        self.busy = false;
+    }
+
     /// So many messages were taken to be handled; none when only the clock was looked at.
     pub(super) fn took(&mut self, messages: usize) {
         if messages > 0 {
@@ -63,12 +68,13 @@ impl Watch {
     }
 
     /// Looks for an event, if that is worth it, until there is one, or the gap is a long one, or somebody else wants the
-    /// processor. The links run meanwhile.
-    pub(super) async fn watch<E>(&mut self, events: &Receiver<E>) {
+    /// processor, or `wait` is over. The links run meanwhile.
+    pub(super) async fn watch<E>(&mut self, events: &Receiver<E>, wait: Duration) {
         if !self.is_worth_it() {
             return;
         }
-        while events.is_empty() {
+        let began = Instant::now();
+        while events.is_empty() && began.elapsed() < wait {
             let yielded = Instant::now();
             std::thread::yield_now();
             if yielded.elapsed() > self.alone || self.last.elapsed() > GAP_MAX {
@@ -107,6 +113,7 @@ mod tests {
     fn the_clock_starts_no_watch_and_ends_none() {
         let mut watch = after(&[1; 8], 1);
         watch.took(0);
+        (0..8).for_each(|_| watch.timed_out());
         assert!(watch.is_worth_it());
         watch.ready = false;
         watch.took(0);
@@ -117,15 +124,21 @@ mod tests {
     async fn a_watch_ends_with_the_first_event_or_with_a_long_gap() {
         let (sender, events) = tokio::sync::mpsc::channel(1);
         let mut watch = after(&[0; 8], 1);
+        watch.alone = Duration::MAX;
+        watch.last = Instant::now() + Duration::from_mins(1);
+        watch.watch(&events, Duration::from_micros(10)).await;
+        assert!(watch.is_worth_it(), "the time was up: nothing is known of the gap");
+
+        let mut watch = after(&[0; 8], 1);
         watch.last = Instant::now();
-        watch.watch(&events).await;
+        watch.watch(&events, Duration::MAX).await;
         assert!(!watch.is_worth_it(), "in vain: the next wait is a sleep");
 
         // A minute ahead, so that only the event can end it.
         let mut watch = after(&[0; 8], 1);
         watch.alone = Duration::MAX;
         watch.last = Instant::now() + Duration::from_mins(1);
-        let ((), sent) = tokio::join!(watch.watch(&events), async { sender.try_send(()) });
+        let ((), sent) = tokio::join!(watch.watch(&events, Duration::MAX), async { sender.try_send(()) });
         sent.unwrap();
         assert_eq!(events.len(), 1);
         assert!(watch.ready, "the event ended it, not the clock");
