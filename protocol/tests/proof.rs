@@ -44,6 +44,25 @@ fn the_outcome_is_a_pure_function_of_the_votes() {
 }
 
 #[test]
+fn a_batch_that_is_remembered_lets_its_own_statements_pass_and_no_others() {
+    let vote = |n: u8, decision| Vote { payment: Digest([n; 32]), bank: bank("alpha"), decision };
+    let batch = |signer: &Signer| signer.sign_own(vec![vote(1, Decision::Yes), vote(2, Decision::Yes)]);
+    let own = batch(&signer("alpha"));
+    let mut verifier = verifier();
+    verifier.remember(&own[0]);
+    assert_eq!(verifier.verify(own[1].signed().clone()), Ok(own[1].clone()));
+    // The same words under the same root, by a key that is not alpha's; and another word with alpha's signature.
+    let forged = batch(&Signer::new(bank("alpha"), BankKey::from_seed(&[99; 32])));
+    assert_eq!(verifier.verify(forged[1].signed().clone()), Err(BadProof::BadSignature(bank("alpha"))));
+    let mut bytes = postcard::to_allocvec(own[1].signed()).unwrap();
+    let decision = bytes.windows(6).position(|part| part == b"alpha\0").unwrap() + 5;
+    bytes[decision] = Reason::Expired.code();
+    let altered: Signed<Vote> = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(altered.unverified(), &vote(2, Decision::No(Reason::Expired)));
+    assert_eq!(verifier.verify(altered), Err(BadProof::BadSignature(bank("alpha"))));
+}
+
+#[test]
 fn a_certificate_survives_the_wire_and_is_checked_there() {
     let order = order();
     let votes = [verified(&order, "alpha", Decision::Yes), verified(&order, "beta", Decision::Yes)];
