@@ -270,3 +270,13 @@ pub struct AccountView {
     /// Whether it takes no more payments.
     pub closed: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Message;
+
+    #[test]
+    fn messages_are_small_for_each_is_moved_some_ten_times() {
+        assert!(size_of::<Message>() <= 96, "{}", size_of::<Message>());
+    }
+}
