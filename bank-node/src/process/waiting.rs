@@ -14,11 +14,15 @@ pub(super) fn waited_for_processor() -> Duration {
     let read = |file: &File| {
         let mut text = [0; 96];
         let size = file.read_at(&mut text, 0).ok()?;
-        // Nanoseconds on a processor, nanoseconds waiting for one, number of turns.
-        let waited = std::str::from_utf8(&text[..size]).ok()?.split_ascii_whitespace().nth(1)?;
-        Some(Duration::from_nanos(waited.parse().ok()?))
+        waited_of(&text[..size])
     };
     COUNTS.with(|file| file.as_ref().and_then(read)).unwrap_or_default()
+}
+
+/// Of a line with nanoseconds on a processor, nanoseconds waiting for one, and the number of turns.
+fn waited_of(line: &[u8]) -> Option<Duration> {
+    let waited = std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(1)?;
+    Some(Duration::from_nanos(waited.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -26,9 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_waited_only_grows() {
-        let before = waited_for_processor();
-        std::thread::yield_now();
-        assert!(waited_for_processor() >= before);
+    fn the_second_number_counts_and_anything_else_is_no_time() {
+        assert_eq!(waited_of(b"614372 5000 3\n"), Some(Duration::from_nanos(5_000)));
+        for odd in ["", "614372", "614372 -1 3", "614372 many 3"] {
+            assert_eq!(waited_of(odd.as_bytes()), None, "{odd:?}");
+        }
+        assert_eq!(waited_of(b"1 \xff 2"), None);
     }
 }

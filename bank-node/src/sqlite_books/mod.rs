@@ -23,7 +23,7 @@ use hundi_protocol::{
 use crate::books::{Books, Customer, Payment};
 use cache::Cache;
 use reader::Reader;
-use rows::Row;
+use rows::{Row, Settled};
 pub use schema::BANK_SCHEMA;
 pub use verify::first_bad_bank_row;
 
@@ -331,7 +331,7 @@ impl Books for SqliteBooks {
         let (order_id, digest) = (order.id(), order.digest());
         let seq = self.next_commit();
         self.rows.push(match self.cache.settle(order_id, &digest, outcome, evidence.clone(), seq) {
-            Some(n) => Row::Settle { n, digest, outcome, evidence },
+            Some(n) => Row::Settle(Settled { n, digest, outcome, evidence }),
             None => {
                 assert_eq!(outcome, Outcome::Commit, "what is settled can only turn out to be a commit"); // R12
                 Row::LateCommit { order_id, digest, evidence }

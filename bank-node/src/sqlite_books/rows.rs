@@ -30,13 +30,7 @@ pub(super) enum Row {
         n: i64,
         payment: Payment,
     },
-    /// The outcome of the payment that was the `n`th, and in doubt.
-    Settle {
-        n: i64,
-        digest: Digest,
-        outcome: Outcome,
-        evidence: Vec<Verified<Vote>>,
-    },
+    Settle(Settled),
     /// A commit after an abort (R12).
     LateCommit {
         order_id: OrderId,
@@ -52,6 +46,15 @@ pub(super) enum Row {
     Drop {
         upto: UnixMillis,
     },
+}
+
+/// The outcome of the payment that was the `n`th, and in doubt.
+#[derive(Clone, Debug)]
+pub(super) struct Settled {
+    pub(super) n: i64,
+    pub(super) digest: Digest,
+    pub(super) outcome: Outcome,
+    pub(super) evidence: Vec<Verified<Vote>>,
 }
 
 /// The code of an outcome in the file.
@@ -163,7 +166,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
     let mut hashes = RowHashes::default();
     let mut refusals: Vec<[u8; REFUSAL_SIZE]> = Vec::new();
     let mut floor_raised = None;
-    let mut settled: Vec<&Row> = Vec::new();
+    let mut settled: Vec<&Settled> = Vec::new();
     for row in rows {
         match row {
             Row::OpenCustomer { name, customer } => open_customer(tx, seq, name, customer, &mut hashes)?,
@@ -178,7 +181,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
                 }
             }
             Row::Vote { n, payment } => vote(tx, seq, (*n, payment), &mut hashes, &mut refusals)?,
-            Row::Settle { .. } => settled.push(row),
+            Row::Settle(outcome) => settled.push(outcome),
             Row::LateCommit { order_id, digest, evidence } => {
                 late_commit(tx, seq, (*order_id, *digest), evidence, &mut hashes)?;
             }
@@ -304,18 +307,17 @@ fn vote(
 fn settle_all(
     tx: &Transaction<'_>,
     seq: i64,
-    mut settled: Vec<&Row>,
+    mut settled: Vec<&Settled>,
     hashes: &mut RowHashes,
 ) -> rusqlite::Result<()> {
     if settled.is_empty() {
         return Ok(());
     }
-    settled.sort_unstable_by_key(|row| if let Row::Settle { n, .. } = row { *n } else { 0 });
+    settled.sort_unstable_by_key(|settled| settled.n);
     let mut insert =
         tx.prepare_cached("INSERT INTO outcomes(n, outcome, seq, evidence) VALUES (?, ?, ?, ?)")?;
     let mut remove = tx.prepare_cached("DELETE FROM in_doubt WHERE n = ?")?;
-    for row in settled {
-        let Row::Settle { n, digest, outcome, evidence } = row else { continue };
+    for Settled { n, digest, outcome, evidence } in settled {
         let (outcome, evidence) = (outcome_code(*outcome), evidence_bytes(evidence));
         insert.execute((n, outcome, seq, &evidence))?;
         match remove.execute([n])? {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_comes_while_others_have_the_processor_is_taken_up_to_the_limit() {
+    async fn what_comes_is_taken_in_order_up_to_the_limit_and_to_what_may_not_wait() {
         let (sender, mut events) = tokio::sync::mpsc::channel(8);
         let mut taken = vec![0];
         (1..=5).for_each(|n| sender.try_send(n).unwrap());
@@ -63,8 +63,5 @@ mod tests {
         gather(&mut events, &mut taken, 9, |event| *event != 5).await;
         assert_eq!(events.len(), 1, "what may not wait is handled first");
         assert_eq!(events.recv().await, Some(6));
-        let begun = Instant::now();
-        gather(&mut events, &mut taken, 9, |_| true).await;
-        assert!(begun.elapsed() < GATHER_MAX * 100, "nothing comes, and that is no reason to wait");
     }
 }
