@@ -106,7 +106,7 @@ pub trait Books {
     fn last_commit(&self) -> CommitSeq;
 
     /// A customer by account name.
-    fn customer(&mut self, name: &AccountName) -> Result<Option<Customer>, Self::Error>;
+    fn customer(&mut self, name: &AccountName) -> Result<Option<Arc<Customer>>, Self::Error>;
     /// Opens or changes a customer's account.
     fn put_customer(&mut self, name: &AccountName, customer: Customer);
     /// How many customer accounts there are; they are never removed.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use hundi_ledger::{CommitSeq, MemoryStore};
 use hundi_protocol::{
@@ -14,7 +15,7 @@ use crate::books::{Books, Customer, Payment};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MemoryBooks {
     ledger: MemoryStore,
-    customers: BTreeMap<AccountName, Customer>,
+    customers: BTreeMap<AccountName, Arc<Customer>>,
     payments: BTreeMap<Digest, Payment>,
     floor: UnixMillis,
     double_votes: BTreeSet<DoubleVote>,
@@ -37,7 +38,7 @@ impl MemoryBooks {
     }
 
     /// All customers.
-    pub fn customers(&self) -> &BTreeMap<AccountName, Customer> {
+    pub fn customers(&self) -> &BTreeMap<AccountName, Arc<Customer>> {
         &self.customers
     }
 
@@ -59,12 +60,12 @@ impl Books for MemoryBooks {
         CommitSeq(0)
     }
 
-    fn customer(&mut self, name: &AccountName) -> Result<Option<Customer>, Infallible> {
+    fn customer(&mut self, name: &AccountName) -> Result<Option<Arc<Customer>>, Infallible> {
         Ok(self.customers.get(name).cloned())
     }
 
     fn put_customer(&mut self, name: &AccountName, customer: Customer) {
-        self.customers.insert(name.clone(), customer);
+        self.customers.insert(name.clone(), Arc::new(customer));
     }
 
     fn customer_count(&self) -> u64 {

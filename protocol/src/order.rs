@@ -334,6 +334,7 @@ pub(crate) mod shared {
             let text = std::str::from_utf8(&order.bytes).map_err(serde::ser::Error::custom)?;
             return serializer.serialize_str(text);
         }
+        recent::note(order);
         serializer.serialize_bytes(&order.bytes)
     }
 

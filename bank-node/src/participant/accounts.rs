@@ -204,7 +204,7 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         if status != CreateTransferStatus::Created {
             return Ok(Err(AccountRefusal::Ledger(status)));
         }
-        self.books.put_customer(name, Customer { closed: true, ..customer });
+        self.books.put_customer(name, Customer { closed: true, ..(*customer).clone() });
         Ok(Ok(()))
     }
 }

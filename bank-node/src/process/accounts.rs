@@ -1,5 +1,7 @@
 //! Operators' requests, and questions about payments.
 
+use std::sync::Arc;
+
 use hundi_ledger::{Known, Store, TransferId};
 use hundi_protocol::ConnectionId;
 use hundi_protocol::{
@@ -75,9 +77,9 @@ impl Core {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
         let customers = self.participant.books().customers().range((from, Unbounded));
-        let page: Vec<(AccountName, Customer)> = customers
+        let page: Vec<(AccountName, Arc<Customer>)> = customers
             .take(limit.min(PAGE_MAX) as usize)
-            .map(|(name, customer)| (name.clone(), customer.clone()))
+            .map(|(name, customer)| (name.clone(), Arc::clone(customer)))
             .collect();
         let views = page.into_iter().map(|(name, customer)| self.view(name, &customer));
         Ok(AdminResult::Accounts(views.collect::<Result<_, _>>()?))

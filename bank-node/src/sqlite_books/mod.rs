@@ -12,6 +12,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{self, Changes, Commit, CommitError, Disk, OpenError, Options, ReadError, State};
@@ -149,7 +150,7 @@ impl History {
 #[derive(Debug)]
 pub struct SqliteBooks {
     ledger: State,
-    customers: BTreeMap<AccountName, Customer>,
+    customers: BTreeMap<AccountName, Arc<Customer>>,
     cache: Cache,
     reader: Reader,
     floor: UnixMillis,
@@ -236,7 +237,7 @@ impl SqliteBooks {
     }
 
     /// Customers by name.
-    pub fn customers(&self) -> &BTreeMap<AccountName, Customer> {
+    pub fn customers(&self) -> &BTreeMap<AccountName, Arc<Customer>> {
         &self.customers
     }
 
@@ -282,7 +283,7 @@ impl Books for SqliteBooks {
         self.last_commit
     }
 
-    fn customer(&mut self, name: &AccountName) -> Result<Option<Customer>, BooksError> {
+    fn customer(&mut self, name: &AccountName) -> Result<Option<Arc<Customer>>, BooksError> {
         Ok(self.customers.get(name).cloned())
     }
 
@@ -295,7 +296,7 @@ impl Books for SqliteBooks {
             false => Row::OpenCustomer { name: name.clone(), customer: customer.clone() },
             true => Row::CloseCustomer { name: name.clone() },
         });
-        self.customers.insert(name.clone(), customer);
+        self.customers.insert(name.clone(), Arc::new(customer));
     }
 
     fn customer_count(&self) -> u64 {

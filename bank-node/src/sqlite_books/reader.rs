@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use hundi_ledger::AccountId;
 use hundi_protocol::{
@@ -36,7 +37,7 @@ impl Reader {
         Ok(Reader { connection, verifier })
     }
 
-    pub(super) fn customers(&self) -> Result<BTreeMap<AccountName, Customer>, BooksError> {
+    pub(super) fn customers(&self) -> Result<BTreeMap<AccountName, Arc<Customer>>, BooksError> {
         let mut select = self
             .connection
             .prepare("SELECT name, account, currency, key, closed_seq IS NOT NULL FROM customers")?;
@@ -44,7 +45,7 @@ impl Reader {
         let mut customers = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let (name, customer) = customer(row)?;
-            customers.insert(name, customer);
+            customers.insert(name, Arc::new(customer));
         }
         Ok(customers)
     }

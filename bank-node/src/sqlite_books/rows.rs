@@ -7,7 +7,7 @@ use hundi_protocol::{
     AccountName, BankName, Currency, Decision, Digest, DoubleVote, Order, OrderId, Outcome, PublicKey,
     Signed, UnixMillis, Verified, Vote,
 };
-use rusqlite::Transaction;
+use rusqlite::{CachedStatement, Connection};
 use sha2::{Digest as _, Sha256};
 
 use crate::books::{Customer, OwnAccount, Payment};
@@ -161,12 +161,13 @@ impl RowHashes {
 }
 
 /// Writes the rows into the transaction of the ledger's rows and returns the bytes for the chain.
-pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusqlite::Result<Vec<u8>> {
+pub(super) fn write(tx: &Connection, seq: CommitSeq, rows: &[Row]) -> rusqlite::Result<Vec<u8>> {
     let seq = i64::try_from(seq.0).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX))?;
     let mut hashes = RowHashes::default();
     let mut refusals: Vec<[u8; REFUSAL_SIZE]> = Vec::new();
     let mut floor_raised = None;
     let mut settled: Vec<&Settled> = Vec::new();
+    let mut votes = VoteWriter { tx, seq, statements: None };
     for row in rows {
         match row {
             Row::OpenCustomer { name, customer } => open_customer(tx, seq, name, customer, &mut hashes)?,
@@ -180,7 +181,7 @@ pub(super) fn write(tx: &Transaction<'_>, seq: CommitSeq, rows: &[Row]) -> rusql
                     name_account(tx, own.id(*currency), &own.name(*currency), *currency)?;
                 }
             }
-            Row::Vote { n, payment } => vote(tx, seq, (*n, payment), &mut hashes, &mut refusals)?,
+            Row::Vote { n, payment } => votes.write((*n, payment), &mut hashes, &mut refusals)?,
             Row::Settle(outcome) => settled.push(outcome),
             Row::LateCommit { order_id, digest, evidence } => {
                 late_commit(tx, seq, (*order_id, *digest), evidence, &mut hashes)?;
@@ -217,7 +218,7 @@ fn millis(at: UnixMillis) -> i64 {
 }
 
 fn open_customer(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     seq: i64,
     name: &AccountName,
     customer: &Customer,
@@ -231,7 +232,7 @@ fn open_customer(
     name_account(tx, customer.account, name.as_str(), customer.currency)
 }
 
-fn name_account(tx: &Transaction<'_>, id: AccountId, name: &str, currency: Currency) -> rusqlite::Result<()> {
+fn name_account(tx: &Connection, id: AccountId, name: &str, currency: Currency) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT INTO account_names(account, name, currency) VALUES (?, ?, ?)")?.execute((
         id.0.to_be_bytes(),
         name,
@@ -242,7 +243,7 @@ fn name_account(tx: &Transaction<'_>, id: AccountId, name: &str, currency: Curre
 
 /// Keeps the list of the commit's refusals and puts its hash into the chain.
 fn keep_refusals(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     seq: i64,
     mut entries: Vec<[u8; REFUSAL_SIZE]>,
     hashes: &mut RowHashes,
@@ -259,53 +260,67 @@ fn keep_refusals(
     Ok(())
 }
 
-fn vote(
-    tx: &Transaction<'_>,
+/// Writes votes. A commit has hundreds of them: their statements are looked for once.
+struct VoteWriter<'a> {
+    tx: &'a Connection,
     seq: i64,
-    (n, payment): (i64, &Payment),
-    hashes: &mut RowHashes,
-    refusals: &mut Vec<[u8; REFUSAL_SIZE]>,
-) -> rusqlite::Result<()> {
-    let order: &Arc<Order> = &payment.order;
-    let digest = order.digest();
-    let evidence = payment.settled.map(|_| evidence_bytes(&payment.evidence));
-    let outcome = payment.settled.map(outcome_code);
-    tx.prepare_cached(
-        "INSERT INTO payments(n, order_id, digest, vote, claims_order_id, expires_at, seq, outcome, settled_seq, \
-         evidence, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute((
-        n,
-        order.id().to_bytes(),
-        digest.as_bytes(),
-        i64::from(payment.decision.code()),
-        payment.claims_order_id,
-        millis(order.expires_at()),
-        seq,
-        outcome,
-        outcome.map(|_| seq),
-        &evidence,
-        order.bytes(),
-    ))?;
-    if payment.is_open() {
-        tx.prepare_cached("INSERT INTO in_doubt(n) VALUES (?)")?.execute([n])?;
-    }
-    if payment.decision == Decision::Yes {
-        hashes.yes(payment.claims_order_id, order.bytes());
-        if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
-            hashes.settled(digest.as_bytes(), outcome, evidence);
+    statements: Option<[CachedStatement<'a>; 2]>,
+}
+
+impl VoteWriter<'_> {
+    fn write(
+        &mut self,
+        (n, payment): (i64, &Payment),
+        hashes: &mut RowHashes,
+        refusals: &mut Vec<[u8; REFUSAL_SIZE]>,
+    ) -> rusqlite::Result<()> {
+        let [insert, doubt] = match &mut self.statements {
+            Some(statements) => statements,
+            none => none.insert([
+                self.tx.prepare_cached(
+                    "INSERT INTO payments(n, order_id, digest, vote, claims_order_id, expires_at, seq, outcome, \
+                     settled_seq, evidence, jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )?,
+                self.tx.prepare_cached("INSERT INTO in_doubt(n) VALUES (?)")?,
+            ]),
+        };
+        let order: &Arc<Order> = &payment.order;
+        let digest = order.digest();
+        let evidence = payment.settled.map(|_| evidence_bytes(&payment.evidence));
+        let outcome = payment.settled.map(outcome_code);
+        insert.execute((
+            n,
+            order.id().to_bytes(),
+            digest.as_bytes(),
+            i64::from(payment.decision.code()),
+            payment.claims_order_id,
+            millis(order.expires_at()),
+            self.seq,
+            outcome,
+            outcome.map(|_| self.seq),
+            &evidence,
+            order.bytes(),
+        ))?;
+        if payment.is_open() {
+            doubt.execute([n])?;
         }
-    } else {
-        let (code, claims) = (i64::from(payment.decision.code()), payment.claims_order_id);
-        let evidence = evidence.as_deref().unwrap_or_default();
-        refusals.push(refusal_entry(code, claims, evidence, order.bytes(), millis(order.expires_at())));
+        if payment.decision == Decision::Yes {
+            hashes.yes(payment.claims_order_id, order.bytes());
+            if let (Some(outcome), Some(evidence)) = (outcome, &evidence) {
+                hashes.settled(digest.as_bytes(), outcome, evidence);
+            }
+        } else {
+            let (code, claims) = (i64::from(payment.decision.code()), payment.claims_order_id);
+            let evidence = evidence.as_deref().unwrap_or_default();
+            refusals.push(refusal_entry(code, claims, evidence, order.bytes(), millis(order.expires_at())));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Outcomes of payments that were in doubt, in the order of voting: so they go to the table's end, or close to it.
 fn settle_all(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     seq: i64,
     mut settled: Vec<&Settled>,
     hashes: &mut RowHashes,
@@ -332,7 +347,7 @@ fn settle_all(
 /// A commit after an abort (R12), into a table of its own, for what is in the chain is never overwritten. Repeats are
 /// ignored.
 fn late_commit(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     seq: i64,
     (order_id, digest): (OrderId, Digest),
     evidence: &[Verified<Vote>],
@@ -351,7 +366,7 @@ fn late_commit(
 }
 
 fn double_vote(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     seq: i64,
     proof: &DoubleVote,
     hashes: &mut RowHashes,

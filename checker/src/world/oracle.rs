@@ -136,7 +136,7 @@ impl Case<'_> {
     }
 
     fn customer(&self, leg: usize) -> Option<&hundi_bank_node::Customer> {
-        self.books.customers().get(&self.order.legs()[leg].account.name)
+        self.books.customers().get(&self.order.legs()[leg].account.name).map(|customer| &**customer)
     }
 
     fn own_legs(&self) -> impl Iterator<Item = (usize, &hundi_protocol::Leg)> {

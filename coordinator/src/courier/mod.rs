@@ -157,7 +157,8 @@ pub struct Courier<F = Sound> {
     flaws: F,
     /// The banks of the network.
     banks: BTreeSet<BankName>,
-    carried: BTreeMap<Digest, Carried>,
+    /// Boxed, for the map moves its entries about.
+    carried: BTreeMap<Digest, Box<Carried>>,
     due: BTreeSet<(UnixMillis, Digest)>,
     settled: BTreeMap<Digest, Arc<Certificate>>,
     settled_order: VecDeque<Digest>,
@@ -330,7 +331,7 @@ impl<F: Flaws> Courier<F> {
         let digest = order.digest();
         let due = UnixMillis(now.0.saturating_add(self.policy.again_after_ms));
         let carried = Carried::new(order, now, due, self.policy.again_after_ms, caller);
-        self.carried.insert(digest, carried);
+        self.carried.insert(digest, Box::new(carried));
         self.due.insert((due, digest));
         self.ask(now, digest);
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, Flush, chain};
@@ -77,19 +77,17 @@ impl Disk {
     pub fn commit(
         &mut self,
         changes: Changes,
-        app: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Vec<u8>>,
+        app: impl FnOnce(&Connection) -> rusqlite::Result<Vec<u8>>,
     ) -> Result<Commit, CommitError> {
         let last = self.begin()?;
         if changes.seq.0 != last.seq.0 + 1 {
             return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: last.seq.0 + 1 });
         }
-        let tx = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(CommitError::Unknown)?;
-        let app = app(&tx).map_err(CommitError::App)?;
-        let commit = finish(&tx, &last, &changes, &mut self.ids, &app).map_err(CommitError::Unknown)?;
-        tx.commit().map_err(CommitError::Unknown)?;
+        let (connection, ids) = (&self.connection, &mut self.ids);
+        let commit = in_transaction(connection, || {
+            let app = app(connection).map_err(CommitError::App)?;
+            finish(connection, &last, &changes, ids, &app).map_err(CommitError::Unknown)
+        })?;
         self.committed(commit, changes.len())?;
         Ok(commit)
     }
@@ -124,14 +122,13 @@ impl Disk {
     pub fn flush(&mut self, flush: &Flush) -> Result<(), CommitError> {
         let last = self.begin()?;
         if !flush.balances.is_empty() {
-            let write = |connection: &mut Connection| {
-                let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                write_balances(&tx, &flush.balances)?;
-                tx.prepare_cached("UPDATE commits SET balances_from = ? WHERE seq = ?")?
-                    .execute(params![flush.balances_from, last.seq])?;
-                tx.commit()
+            let write = |connection: &Connection| {
+                write_balances(connection, &flush.balances)?;
+                connection
+                    .prepare_cached("UPDATE commits SET balances_from = ? WHERE seq = ?")?
+                    .execute(params![flush.balances_from, last.seq])
             };
-            write(&mut self.connection).map_err(CommitError::Unknown)?;
+            in_transaction(&self.connection, || write(&self.connection).map_err(CommitError::Unknown))?;
         }
         self.unharmed();
         Ok(())
@@ -170,6 +167,24 @@ impl Drop for Disk {
     }
 }
 
+/// Does `work` in a transaction and commits that. As a [`rusqlite::Transaction`], but what begins and ends it is parsed once, not
+/// with each commit. (The remark keeps the application's SQL from finding these statements in the connection's cache.)
+fn in_transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, CommitError>,
+) -> Result<T, CommitError> {
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    run("BEGIN IMMEDIATE -- by the ledger").map_err(CommitError::Unknown)?;
+    let done = work().and_then(|done| {
+        run("COMMIT -- by the ledger").map_err(CommitError::Unknown)?;
+        Ok(done)
+    });
+    if done.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK"); // What went wrong first is what is told.
+    }
+    done
+}
+
 /// Copies what no reader needs any more. A reader that holds the log back is no error.
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
@@ -177,26 +192,26 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Writes what is left of a commit, and its link of the chain.
 pub(super) fn finish(
-    tx: &Transaction<'_>,
+    connection: &Connection,
     last: &Commit,
     changes: &Changes,
     ids: &mut IdWriter,
     app: &[u8],
 ) -> rusqlite::Result<Commit> {
-    write_changes(tx, changes, ids)?;
+    write_changes(connection, changes, ids)?;
     let app: Option<[u8; 32]> = (!app.is_empty()).then(|| Sha256::digest(app).into());
     let hash = chain(&last.hash, changes.seq, &changes.content, app.as_ref());
-    write_commit(tx, changes, &hash, app.as_ref())?;
+    write_commit(connection, changes, &hash, app.as_ref())?;
     Ok(Commit { seq: changes.seq, hash })
 }
 
 fn write_commit(
-    tx: &Transaction<'_>,
+    connection: &Connection,
     changes: &Changes,
     hash: &[u8; 32],
     app: Option<&[u8; 32]>,
 ) -> rusqlite::Result<()> {
-    let mut insert = tx.prepare_cached(
+    let mut insert = connection.prepare_cached(
         "INSERT INTO commits(seq, hash, content, app, accounts, events, burnt, last_account, last_transfer, \
          last_expiry, balances_from, ids_from, ids_max, burnt_from) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     )?;

@@ -1,10 +1,11 @@
-//! Orders that this thread read lately. A bank gets each order twice, with the question and with the outcome, and
-//! reads its JSON once.
+//! Orders that this thread read or sent lately. A bank gets each order twice, with the question and with the outcome, and
+//! reads its JSON once; an app gets back the orders that it sent.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::{MalformedOrder, Order, hash};
+use crate::value::Digest;
 
 /// About 1 KiB each: more would not stay in the processor's cache.
 const PLACES: usize = 4096;
@@ -14,11 +15,25 @@ thread_local! {
     static RECENT: RefCell<Vec<Option<Arc<Order>>>> = RefCell::new(vec![None; PLACES]);
 }
 
-/// [`Order::parse`]; an order with these very bytes that was read lately is that order.
+fn place_of(digest: &Digest) -> usize {
+    let [a, b, ..] = digest.0;
+    usize::from(u16::from_be_bytes([a, b])) % PLACES
+}
+
+/// Takes note of an order that is being sent.
+pub(super) fn note(order: &Arc<Order>) {
+    RECENT.with_borrow_mut(|recent| {
+        let known = &mut recent[place_of(&order.digest)];
+        if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, order)) {
+            *known = Some(Arc::clone(order));
+        }
+    });
+}
+
+/// [`Order::parse`]; an order with these very bytes that was read or sent lately is that order.
 pub(super) fn parse(bytes: &[u8]) -> Result<Arc<Order>, MalformedOrder> {
     let digest = hash(bytes)?;
-    let [a, b, ..] = digest.0;
-    let place = usize::from(u16::from_be_bytes([a, b])) % PLACES;
+    let place = place_of(&digest);
     RECENT.with_borrow_mut(|recent| {
         if let Some(order) = &recent[place]
             && order.digest == digest
@@ -53,6 +68,9 @@ mod tests {
         let (order, other) = (sign(1), sign(2));
         let read = parse(order.bytes()).unwrap();
         assert!(Arc::ptr_eq(&read, &parse(order.bytes()).unwrap()));
+        assert_eq!(parse(other.bytes()).unwrap().bytes(), other.bytes());
+        note(&order);
+        assert!(Arc::ptr_eq(&order, &parse(order.bytes()).unwrap()), "one that was sent is not read at all");
         assert_eq!(parse(other.bytes()).unwrap().bytes(), other.bytes());
         let mut broken = order.bytes().to_vec();
         broken.push(b'!');
