@@ -1,9 +1,8 @@
 //! The loop that owns the courier.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use hundi_protocol::{Backlog, ConnectionId, Inbound, Link, LinkStats};
 use hundi_protocol::{
     BankName, Message, NotAccepted, PaymentStatus, Peer, Signed, UnixMillis, Verified, Verifier, Vote,
@@ -11,7 +10,7 @@ use hundi_protocol::{
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::memory::Note;
+use super::memory::Notes;
 use super::now;
 use crate::courier::{Caller, Courier, Declined, Effect, Progress};
 
@@ -35,11 +34,11 @@ pub(super) struct Core {
     courier: Courier,
     verifier: Verifier,
     link: Link,
-    notes: Sender<Note>,
+    notes: Notes,
 }
 
 impl Core {
-    pub(super) fn new(courier: Courier, verifier: Verifier, link: Link, notes: Sender<Note>) -> Self {
+    pub(super) fn new(courier: Courier, verifier: Verifier, link: Link, notes: Notes) -> Self {
         Core { courier, verifier, link, notes }
     }
 
@@ -64,6 +63,7 @@ impl Core {
             }
             self.courier.handle_time(now);
             self.act();
+            self.notes.handle_time(Instant::now());
             // What was sent is written, and what came meanwhile is read, before the next is decided.
             tokio::task::yield_now().await;
             if let Some(by) = stop_by
@@ -116,8 +116,8 @@ impl Core {
         let mut to_apps: BTreeMap<Caller, Vec<Message>> = BTreeMap::new();
         while let Some(effect) = self.courier.poll() {
             match effect {
-                Effect::Remember(order) => self.note(Note::Remember(order)),
-                Effect::Forget(digest) => self.note(Note::Forget(digest)),
+                Effect::Remember(order) => self.notes.remember(order),
+                Effect::Forget(digest) => self.notes.forget(digest),
                 Effect::Report(proof) => {
                     let vote = proof.yes().statement();
                     error!(bank = %vote.bank, payment = %vote.payment, "bank voted both YES and NO on one payment");
@@ -155,12 +155,6 @@ impl Core {
         }
         for (caller, messages) in to_apps {
             self.link.reply(ConnectionId(caller.0), messages);
-        }
-    }
-
-    fn note(&self, note: Note) {
-        if self.notes.send(note).is_err() {
-            warn!("the memory thread is gone; orders under way are not kept over a restart");
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What a coordinator keeps over a restart: the orders under way. Nothing depends on it but waiting times.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use hundi_protocol::{Digest, MalformedOrder, Order};
 use rusqlite::Connection;
 
-/// How often what changed is written. Most payments are over by then and are never written at all.
+/// How often what changed is written.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
+/// An order that is under way for so long, or up to twice as long, is handed to the thread that writes. Most payments are over by
+/// then, and nobody has any work with them.
+const YOUNG: Duration = Duration::from_millis(500);
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,59 @@ pub enum MemoryError {
 pub(super) enum Note {
     Remember(Arc<Order>),
     Forget(Digest),
+}
+
+/// What the core wants kept in mind.
+#[derive(Debug)]
+pub(super) struct Notes {
+    /// To the thread that writes.
+    sender: Sender<Note>,
+    /// Orders that came since the last hand-over.
+    newer: HashMap<Digest, Arc<Order>>,
+    /// Those that came before it: whatever is here at the next one is handed over.
+    older: HashMap<Digest, Arc<Order>>,
+    hand_over_at: Instant,
+}
+
+impl Notes {
+    fn new(sender: Sender<Note>) -> Self {
+        let hand_over_at = Instant::now() + YOUNG;
+        Notes { sender, newer: HashMap::new(), older: HashMap::new(), hand_over_at }
+    }
+
+    pub(super) fn remember(&mut self, order: Arc<Order>) {
+        self.newer.insert(order.digest(), order);
+    }
+
+    pub(super) fn forget(&mut self, digest: Digest) {
+        if self.newer.remove(&digest).is_none() && self.older.remove(&digest).is_none() {
+            self.tell(Note::Forget(digest));
+        }
+    }
+
+    /// Hands over what is no longer young, when it is time.
+    pub(super) fn handle_time(&mut self, now: Instant) {
+        if now >= self.hand_over_at {
+            self.hand_over_at = now + YOUNG;
+            let older = std::mem::replace(&mut self.older, std::mem::take(&mut self.newer));
+            older.into_values().for_each(|order| self.tell(Note::Remember(order)));
+        }
+    }
+
+    fn tell(&self, note: Note) {
+        if self.sender.send(note).is_err() {
+            tracing::warn!("the memory thread is gone; orders under way are not kept over a restart");
+        }
+    }
+}
+
+/// A core that ends hands everything over.
+impl Drop for Notes {
+    fn drop(&mut self) {
+        let newer = std::mem::take(&mut self.newer).into_values();
+        let all = std::mem::take(&mut self.older).into_values().chain(newer);
+        all.for_each(|order| self.tell(Note::Remember(order)));
+    }
 }
 
 /// The file, held against a second process as long as this lives.
@@ -168,7 +224,7 @@ impl Keeper {
 pub(super) fn spawn(
     memory: Memory,
     written: BTreeSet<Digest>,
-) -> std::io::Result<(Sender<Note>, std::thread::JoinHandle<()>)> {
+) -> std::io::Result<(Notes, std::thread::JoinHandle<()>)> {
     let (sender, notes): (_, Receiver<Note>) = crossbeam_channel::unbounded();
     let mut keeper = Keeper { memory, written, changed: BTreeMap::new(), failing: false };
     let thread = std::thread::Builder::new().name("memory".into()).spawn(move || {
@@ -188,7 +244,7 @@ pub(super) fn spawn(
             }
         }
     })?;
-    Ok((sender, thread))
+    Ok((Notes::new(sender), thread))
 }
 
 #[cfg(test)]
@@ -207,6 +263,35 @@ mod tests {
             note: String::new(),
         };
         Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap()
+    }
+
+    #[test]
+    fn what_is_over_soon_is_nobodys_work_and_what_is_not_is_handed_over() {
+        let (sender, told) = crossbeam_channel::unbounded();
+        let mut notes = Notes::new(sender);
+        let told = || {
+            told.try_iter()
+                .map(|note| match note {
+                    Note::Remember(order) => (true, order.digest()),
+                    Note::Forget(digest) => (false, digest),
+                })
+                .collect::<BTreeSet<_>>()
+        };
+        let [a, b, c, d] = [0, 1, 2, 3].map(order);
+        let later = Instant::now() + YOUNG;
+        [&a, &b, &c].into_iter().for_each(|order| notes.remember(Arc::clone(order)));
+        notes.forget(a.digest());
+        notes.handle_time(later);
+        notes.handle_time(later);
+        notes.forget(b.digest());
+        assert!(told().is_empty(), "they are young, or over");
+        notes.remember(Arc::clone(&d));
+        notes.handle_time(later + YOUNG);
+        assert_eq!(told(), BTreeSet::from([(true, c.digest())]));
+        notes.forget(c.digest());
+        assert_eq!(told(), BTreeSet::from([(false, c.digest())]), "the thread knew of it");
+        drop(notes);
+        assert_eq!(told(), BTreeSet::from([(true, d.digest())]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Two threads. The **node** runs the links, and between them the core, which owns the courier and is one loop over one
 //! closed `Event` enum: a message passes without waking another thread. The **memory** writes a few times a second what is
-//! under way. Nothing waits for it.
+//! under way for longer than a moment. Nothing waits for it.
 
 mod core;
 mod memory;
