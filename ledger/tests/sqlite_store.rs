@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use common::Workload;
-use hundi_ledger::sqlite::{self, Disk, Options, State};
+use hundi_ledger::sqlite::{self, CommitError, Disk, Options, State};
 use hundi_ledger::{
     Account, AccountFilter, AccountId, ChangeEventsFilter, MemoryStore, QueryFilter, Reads, Store, Timestamp,
     Transfer, TransferFlags, engine,
@@ -167,4 +169,27 @@ fn balances_at_a_time_know_no_expiry_that_was_still_to_come() {
         assert_eq!((debit.debits_pending.0, debit.debits_posted.0), (pending, posted), "second {second}");
         assert_eq!((credit.credits_pending.0, credit.credits_posted.0), (pending, posted), "second {second}");
     }
+}
+
+#[test]
+fn a_commit_whose_writer_panics_is_rolled_back_at_once_and_is_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let (mut state, mut disk) = sqlite::open(&path, Options::default()).unwrap();
+    let open_account = |state: &mut State, id: u128| {
+        engine::create_accounts(state, Timestamp(id.try_into().unwrap()), &[Account::new(id, 1, 1)]).unwrap();
+        state.take_changes()
+    };
+    let first = disk.commit(open_account(&mut state, 1), |_| Ok(Vec::new())).unwrap();
+    let second = open_account(&mut state, 2);
+    let panicked = catch_unwind(AssertUnwindSafe(|| disk.commit(second, |_| panic!("on purpose"))));
+    assert!(panicked.is_err());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").unwrap(); // Nothing holds the file's lock.
+    let third = disk.commit(open_account(&mut state, 3), |_| Ok(Vec::new()));
+    assert!(matches!(third, Err(CommitError::Poisoned)), "{third:?}");
+    drop((state, disk, other));
+    sqlite::verify(&path).unwrap();
+    let (_, disk) = sqlite::open(&path, Options::default()).unwrap();
+    assert_eq!(disk.last_commit(), first);
 }

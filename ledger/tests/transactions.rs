@@ -117,6 +117,9 @@ fn an_application_cannot_end_the_transaction_or_write_the_ledgers_tables() {
         let Err(TransactionError::App(AppError::Sql(why))) = refused else { panic!("{sql}: {refused:?}") };
         assert!(why.contains("not authorized") || why.contains("prohibited"), "{sql}: {why}");
         assert!(ledger.lookup_transfer(id).unwrap().is_none(), "{sql}: rolled back");
+        // Nor by a statement that the ledger has ready.
+        let refused: Answer<usize> = ledger.transaction(|tx| Ok(tx.sql().prepare_cached(sql)?.execute([])?));
+        assert!(matches!(refused, Err(TransactionError::App(AppError::Sql(_)))), "{sql}: {refused:?}");
     }
     assert_eq!((credits(&ledger), notes(&path)), (1, 0));
     ledger.create_transfer(pay(9)).unwrap();

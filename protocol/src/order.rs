@@ -161,6 +161,11 @@ impl Order {
         Self::parse(&jws::sign(fields, key)?)
     }
 
+    /// Takes note that this thread is likely to get the order back soon, so that it need not be read again.
+    pub(crate) fn expect_back(self: &Arc<Self>) {
+        recent::note(self);
+    }
+
     /// The bytes of the compact JWS: what is carried, stored and hashed.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -334,7 +339,6 @@ pub(crate) mod shared {
             let text = std::str::from_utf8(&order.bytes).map_err(serde::ser::Error::custom)?;
             return serializer.serialize_str(text);
         }
-        recent::note(order);
         serializer.serialize_bytes(&order.bytes)
     }
 

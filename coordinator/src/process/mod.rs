@@ -133,7 +133,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running { stopper: Stopper(events), node, memory })
 }
 
-/// The clock, in the one place that reads it. A clock before 1970 reads as 1970.
+/// The time of day, in the one place that reads it. A clock before 1970 reads as 1970.
 fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

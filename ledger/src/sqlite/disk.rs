@@ -1,5 +1,6 @@
 //! The only writer of the file.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -38,6 +39,7 @@ pub struct Disk {
     path: PathBuf,
     last: Commit,
     poisoned: bool,
+    bounds: Bounds,
     plan: CheckpointPlan,
     room: Room,
     pub(super) ids: IdWriter,
@@ -54,7 +56,19 @@ impl Disk {
         ownership: Ownership,
     ) -> Self {
         let room = Room::new(&path);
-        Self { connection, path, last, poisoned: false, plan, room, ids, guard, _ownership: ownership }
+        let bounds = Bounds::new();
+        Self {
+            connection,
+            path,
+            last,
+            poisoned: false,
+            bounds,
+            plan,
+            room,
+            ids,
+            guard,
+            _ownership: ownership,
+        }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -84,7 +98,7 @@ impl Disk {
             return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: last.seq.0 + 1 });
         }
         let (connection, ids) = (&self.connection, &mut self.ids);
-        let commit = in_transaction(connection, || {
+        let commit = self.bounds.transaction(connection, || {
             let app = app(connection).map_err(CommitError::App)?;
             finish(connection, &last, &changes, ids, &app).map_err(CommitError::Unknown)
         })?;
@@ -128,7 +142,8 @@ impl Disk {
                     .prepare_cached("UPDATE commits SET balances_from = ? WHERE seq = ?")?
                     .execute(params![flush.balances_from, last.seq])
             };
-            in_transaction(&self.connection, || write(&self.connection).map_err(CommitError::Unknown))?;
+            let connection = &self.connection;
+            self.bounds.transaction(connection, || write(connection).map_err(CommitError::Unknown))?;
         }
         self.unharmed();
         Ok(())
@@ -167,22 +182,46 @@ impl Drop for Disk {
     }
 }
 
-/// Does `work` in a transaction and commits that. As a [`rusqlite::Transaction`], but what begins and ends it is parsed once, not
-/// with each commit. (The remark keeps the application's SQL from finding these statements in the connection's cache.)
-fn in_transaction<T>(
-    connection: &Connection,
-    work: impl FnOnce() -> Result<T, CommitError>,
-) -> Result<T, CommitError> {
-    let run = |sql| connection.prepare_cached(sql)?.execute([]);
-    run("BEGIN IMMEDIATE -- by the ledger").map_err(CommitError::Unknown)?;
-    let done = work().and_then(|done| {
-        run("COMMIT -- by the ledger").map_err(CommitError::Unknown)?;
-        Ok(done)
-    });
-    if done.is_err() && !connection.is_autocommit() {
-        let _ = connection.execute_batch("ROLLBACK"); // What went wrong first is what is told.
+/// What begins and ends the ledger's own transactions: parsed once for a connection, not with each commit.
+///
+/// A remark that nobody can guess keeps the application's SQL, which shares the connection and may not end a transaction, from
+/// finding these statements among those that are ready.
+#[derive(Debug)]
+struct Bounds {
+    begin: String,
+    commit: String,
+}
+
+impl Bounds {
+    fn new() -> Self {
+        let remark = RandomState::new().hash_one(());
+        Bounds { begin: format!("BEGIN IMMEDIATE -- {remark:x}"), commit: format!("COMMIT -- {remark:x}") }
     }
-    done
+
+    /// Does `work` in a transaction and commits that; rolls back if it fails or panics.
+    fn transaction<T>(
+        &self,
+        connection: &Connection,
+        work: impl FnOnce() -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
+        let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+        run(&self.begin).map_err(CommitError::Unknown)?;
+        let _open = Open(connection);
+        let done = work()?;
+        run(&self.commit).map_err(CommitError::Unknown)?;
+        Ok(done)
+    }
+}
+
+/// A transaction that is rolled back unless it has been committed.
+struct Open<'a>(&'a Connection);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK"); // What went wrong first is what is told.
+        }
+    }
 }
 
 /// Copies what no reader needs any more. A reader that holds the log back is no error.

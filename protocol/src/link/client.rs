@@ -40,6 +40,11 @@ impl ClientSender {
     /// # Errors
     /// [`LinkError::Disconnected`] when the connection is over.
     pub async fn send(&self, messages: Vec<Message>) -> Result<(), LinkError> {
+        for message in &messages {
+            if let Message::Submit { order } = message {
+                order.expect_back(); // In a certificate.
+            }
+        }
         let mut rest = messages.into_iter();
         while rest.len() > 0 {
             // A few at a time: after waiting for room for half a queue, they fit.

@@ -1,5 +1,5 @@
-//! Orders that this thread read or sent lately. A bank gets each order twice, with the question and with the outcome, and
-//! reads its JSON once; an app gets back the orders that it sent.
+//! Orders that this thread read or submitted lately. A bank gets each order twice, with the question and with the outcome, and
+//! reads its JSON once; an app gets back the orders that it submitted.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn place_of(digest: &Digest) -> usize {
     usize::from(u16::from_be_bytes([a, b])) % PLACES
 }
 
-/// Takes note of an order that is being sent.
+/// Takes note of an order that is expected.
 pub(super) fn note(order: &Arc<Order>) {
     RECENT.with_borrow_mut(|recent| {
         let known = &mut recent[place_of(&order.digest)];
@@ -30,7 +30,7 @@ pub(super) fn note(order: &Arc<Order>) {
     });
 }
 
-/// [`Order::parse`]; an order with these very bytes that was read or sent lately is that order.
+/// [`Order::parse`]; an order with these very bytes that was read or noted lately is that order.
 pub(super) fn parse(bytes: &[u8]) -> Result<Arc<Order>, MalformedOrder> {
     let digest = hash(bytes)?;
     let place = place_of(&digest);
@@ -70,7 +70,7 @@ mod tests {
         assert!(Arc::ptr_eq(&read, &parse(order.bytes()).unwrap()));
         assert_eq!(parse(other.bytes()).unwrap().bytes(), other.bytes());
         note(&order);
-        assert!(Arc::ptr_eq(&order, &parse(order.bytes()).unwrap()), "one that was sent is not read at all");
+        assert!(Arc::ptr_eq(&order, &parse(order.bytes()).unwrap()), "one that was noted is not read at all");
         assert_eq!(parse(other.bytes()).unwrap().bytes(), other.bytes());
         let mut broken = order.bytes().to_vec();
         broken.push(b'!');
