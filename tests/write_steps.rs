@@ -8,7 +8,7 @@ mod common;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use common::{TestNetwork, has_strace, wait_until};
+use common::{TestNetwork, has_strace, hundi, wait_until};
 
 /// Long enough that a bank takes its disk for a slow one after the first commit, and leaves writing to the disk's thread.
 const SLOW_SYNC: &str = "fdatasync:delay_exit=80000"; // µs
@@ -16,15 +16,26 @@ const SLOW_SYNC: &str = "fdatasync:delay_exit=80000"; // µs
 /// Runs the bank under strace, which kills it when one of its threads calls `call` for the `n`th time, and may make each
 /// sync slow.
 fn killed_at(network: &TestNetwork, node: &str, call: &str, n: u32, slow: bool) -> Command {
+    let kill = format!("{call}:error=EIO:signal=KILL:when={n}");
+    let injections = [kill.as_str(), SLOW_SYNC];
+    under_strace(network, node, "pwrite64,fdatasync", &injections[..if slow { 2 } else { 1 }])
+}
+
+/// Runs the bank under strace, which sees those calls, and does to them what it is told.
+fn under_strace(network: &TestNetwork, node: &str, calls: &str, injections: &[&str]) -> Command {
     let inner = network.command(node);
     let mut command = Command::new("strace");
     command.args(["-f", "-q", "-Y", "-y", "-o"]).arg(trace_of(network, node));
-    command.args(["-e", &format!("trace={call},fdatasync")]);
-    if slow {
-        command.args(["-e", &format!("inject={SLOW_SYNC}")]);
+    command.args(["-e", &format!("trace={calls}")]);
+    for injection in injections {
+        command.args(["-e", &format!("inject={injection}")]);
     }
-    command.args(["-e", &format!("inject={call}:error=EIO:signal=KILL:when={n}"), "--"]);
-    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .arg("--")
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let log = std::fs::OpenOptions::new().append(true).open(network.folder(node).join("log.txt")).unwrap();
     command.stderr(log);
     command
@@ -98,6 +109,57 @@ fn a_bank_that_leaves_writing_to_its_disk_thread_keeps_its_word_too() {
     assert!(died_in_log >= 3, "the bank died {died_in_log} times in the log only");
     network.terminate_all();
     network.audit();
+}
+
+#[test]
+fn a_bank_whose_disk_thread_cannot_sync_ends_and_keeps_its_word() {
+    const ORDERS: i64 = 120;
+    if !has_strace() {
+        return;
+    }
+    let (mut failed_on_thread, mut paid) = (0, 0);
+    let mut network = two_customers();
+    for n in [2, 3] {
+        network.terminate("bank-beta");
+        let fail = format!("fdatasync:error=EIO:when={n}+");
+        let mut command = under_strace(&network, "bank-beta", "fdatasync", &[&fail]);
+        network.spawn_as("bank-beta", &mut command);
+        let paying = pay_many(&network, ORDERS, n);
+        wait_until("the bank ends", || network.has_ended("bank-beta"));
+        let trace = std::fs::read_to_string(trace_of(&network, "bank-beta")).unwrap();
+        let failed: Vec<&str> =
+            trace.lines().filter(|line| line.contains("bank.db") && line.contains("(INJECTED)")).collect();
+        assert_eq!(failed.len(), 1, "a sync that failed is not tried again: {failed:?}");
+        let log = network.log("bank-beta");
+        let log = &log[log.rfind("hundi: ").expect("the bank says why it ends")..];
+        assert!(log.starts_with("hundi: the commit may or may not be on disk: "), "{log}");
+        if log.contains("syncing the log: Input/output error") {
+            failed_on_thread += 1;
+            assert!(failed[0].contains("<disk> fdatasync("), "{failed:?}");
+        }
+        network.start("bank-beta");
+        let output = paying.wait_with_output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["unknown"], 0, "{report}");
+        paid += report["committed"].as_i64().unwrap();
+        wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
+        assert_eq!(network.balance("bela@beta"), 100_000 + 100 * paid, "{report}");
+        assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "{report}");
+    }
+    assert!(failed_on_thread > 0, "no sync of what the core had written failed");
+    network.terminate_all();
+    network.audit();
+}
+
+/// Starts to pay so many orders at once.
+fn pay_many(network: &TestNetwork, orders: i64, run: i64) -> Child {
+    let path = network.dir.path().join(format!("orders-{run}.csv"));
+    let line = |n| format!("{},alpha,asha,beta,bela,1.00,INR,rent\n", 1000 * run + n);
+    let header = "order_id,payer_bank,payer_account,payee_bank,payee_account,amount,currency,purpose\n";
+    std::fs::write(&path, header.to_owned() + &(0..orders).map(line).collect::<String>()).unwrap();
+    let mut command = hundi();
+    command.args(["pay", "--network", &network.file(), "--keys"]).arg(network.dir.path().join("keys"));
+    command.arg("--orders").arg(path).arg("--json").stdout(Stdio::piped()).spawn().unwrap()
 }
 
 /// The write in which a bank died: it has no result, and none comes after it, for one thread writes at a time.

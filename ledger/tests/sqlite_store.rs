@@ -172,14 +172,74 @@ fn balances_at_a_time_know_no_expiry_that_was_still_to_come() {
 }
 
 #[test]
+fn a_commit_written_without_its_sync_is_not_the_last_one_until_it_is_synced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let (mut state, mut disk) = sqlite::open(&path, Options::default()).unwrap();
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let commits =
+        || -> i64 { reader.query_row("SELECT count(*) FROM commits", [], |row| row.get(0)).unwrap() };
+    let synchronous = |disk: &mut Disk, state: &mut State| -> i64 {
+        let ask = |tx: &mut sqlite::Tx<'_>| tx.sql().query_row("PRAGMA synchronous", [], |row| row.get(0));
+        disk.transaction(state, &hundi_ledger::SystemClock, ask).unwrap().0
+    };
+    let before = disk.last_commit();
+    disk.write(open_account(&mut state, 1), |_| Ok(Vec::new())).unwrap();
+    assert_eq!(
+        (disk.last_commit(), commits()),
+        (before, 1),
+        "who reads the file sees it, nobody may trust in it"
+    );
+    let first = disk.sync().unwrap();
+    assert_eq!((first.seq.0, disk.last_commit()), (1, first));
+    assert_eq!(disk.sync().unwrap(), first, "nothing is left to be synced");
+
+    // Each of these syncs what was written before it, and then itself.
+    disk.write(open_account(&mut state, 2), |_| Ok(Vec::new())).unwrap();
+    disk.write(open_account(&mut state, 3), |_| Ok(Vec::new())).unwrap();
+    assert_eq!(disk.last_commit().seq.0, 2);
+    let fourth = disk.commit(open_account(&mut state, 4), |_| Ok(Vec::new())).unwrap();
+    assert_eq!((fourth.seq.0, disk.last_commit()), (4, fourth));
+    disk.write(open_account(&mut state, 5), |_| Ok(Vec::new())).unwrap();
+    assert_eq!(synchronous(&mut disk, &mut state), 2, "SQLite syncs what nobody else will");
+    assert_eq!(disk.last_commit().seq.0, 6);
+    disk.write(open_account(&mut state, 7), |_| Ok(Vec::new())).unwrap();
+    disk.checkpoint().unwrap();
+    let last = disk.last_commit();
+    assert_eq!(last.seq.0, 7);
+    drop((state, disk, reader));
+    sqlite::verify(&path).unwrap();
+    assert_eq!(sqlite::open(&path, Options::default()).unwrap().1.last_commit(), last);
+}
+
+#[test]
+fn a_log_that_was_written_and_synced_apart_is_due_to_be_copied_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { log_kib: 64, ..Options::default() };
+    let (mut state, mut disk) = sqlite::open(&directory.path().join("ledger.db"), options).unwrap();
+    let mut due = 0;
+    for id in 1..=40 {
+        disk.write(open_account(&mut state, id), |_| Ok(Vec::new())).unwrap();
+        disk.sync().unwrap();
+        if disk.is_checkpoint_due() {
+            due += 1;
+            assert!(!disk.is_checkpoint_due(), "once");
+            disk.checkpoint().unwrap();
+        }
+    }
+    assert!((2..=20).contains(&due), "a commit takes some pages of the sixteen, not {due} logs");
+}
+
+fn open_account(state: &mut State, id: u128) -> sqlite::Changes {
+    engine::create_accounts(state, Timestamp(id.try_into().unwrap()), &[Account::new(id, 1, 1)]).unwrap();
+    state.take_changes()
+}
+
+#[test]
 fn a_commit_whose_writer_panics_is_rolled_back_at_once_and_is_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.db");
     let (mut state, mut disk) = sqlite::open(&path, Options::default()).unwrap();
-    let open_account = |state: &mut State, id: u128| {
-        engine::create_accounts(state, Timestamp(id.try_into().unwrap()), &[Account::new(id, 1, 1)]).unwrap();
-        state.take_changes()
-    };
     let first = disk.commit(open_account(&mut state, 1), |_| Ok(Vec::new())).unwrap();
     let second = open_account(&mut state, 2);
     let panicked = catch_unwind(AssertUnwindSafe(|| disk.commit(second, |_| panic!("on purpose"))));

@@ -20,7 +20,15 @@ use crate::participant::{Fault, Participant};
 use crate::sqlite_books::{BooksError, SqliteBooks};
 
 /// How many messages the core handles before it writes and sends: more make larger commits, fewer let the others begin sooner.
-const TURN_MAX: usize = 192;
+const TURN_MAX: usize = 96;
+/// The same where more than [`CROWD`] messages wait: then nobody is short of something to do, and larger commits are cheaper.
+const TURN_OF_A_CROWD_MAX: usize = 192;
+const CROWD: usize = 768;
+/// And while the disk has a commit: its votes can leave when it is back, and the next commit gathers whatever the turns are.
+const TURN_BESIDE_DISK_MAX: usize = 64;
+/// The core waits for the sync of a commit of so few votes and outcomes itself: to wake the disk's thread and be woken by it
+/// would take longer, and little comes meanwhile.
+const OWN_SYNC_ROWS_MAX: usize = 8;
 /// A commit of more votes and outcomes is the disk thread's, while the core goes on; for a smaller one that costs more than it gains.
 const OWN_ROWS_MAX: usize = 256;
 /// How often the core looks at the clock when nothing comes.
@@ -148,12 +156,7 @@ impl Core {
                 match event {
                     Event::Inbound(_) if stop_by.is_some() => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => self.backlog.push(frame),
-                    Event::Disk(disk, result) => {
-                        self.disk = Some(disk);
-                        if let Some(commit) = result? {
-                            self.handle_durable(commit);
-                        }
-                    }
+                    Event::Disk(disk, result) => self.handle_disk(disk, result)?,
                     Event::Found { payment, why: Why::Asked(from), found } => {
                         self.answer_status(from, payment, found.as_deref());
                     }
@@ -169,7 +172,11 @@ impl Core {
             if stop_by.is_some_and(|by| by <= Instant::now()) {
                 self.backlog.clear();
             }
-            let turn = self.backlog.take_turn(TURN_MAX);
+            let turn = self.backlog.take_turn(match self.disk {
+                _ if self.backlog.len() > CROWD => TURN_OF_A_CROWD_MAX,
+                Some(_) => TURN_MAX,
+                None => TURN_BESIDE_DISK_MAX,
+            });
             self.handle_inbound(now(), turn)?;
             self.handle_time(now())?;
             self.urgent |= stop_by.is_some();
@@ -202,6 +209,22 @@ impl Core {
         Ok(())
     }
 
+    fn handle_disk(
+        &mut self,
+        mut disk: Box<Writer>,
+        result: Result<Option<Commit>, CommitError>,
+    ) -> Result<(), CoreError> {
+        if let Some(commit) = result? {
+            self.handle_durable(commit);
+        }
+        // It goes on beside the core, which has said by then what is durable.
+        if disk.is_checkpoint_due() {
+            return self.hand_over(Job::Checkpoint(disk));
+        }
+        self.disk = Some(disk);
+        Ok(())
+    }
+
     fn handle_durable(&mut self, commit: Commit) {
         assert_eq!(self.writing, Some(commit.seq), "the disk writes what it is given, in order");
         self.writing = None;
@@ -212,8 +235,8 @@ impl Core {
     /// Writes what was recorded, if the disk is idle: whatever comes meanwhile shares the next sync. Outcomes alone wait a
     /// little for something urgent.
     ///
-    /// On a quick disk a small transaction is written here, for what the disk's thread costs (two switches, and every row freed on
-    /// another processor than the one it was made on) is more than the sync's time is worth.
+    /// On a quick disk a small transaction is written here, for every row that the disk's thread writes is made on one processor, read
+    /// and freed on another. Only the sync is left to that thread, and a tiny transaction's not even that.
     fn write(&mut self) -> Result<(), CoreError> {
         if self.disk.is_none() || !self.participant.has_uncut() {
             self.write_by = None; // The disk's word wakes this loop.
@@ -230,13 +253,17 @@ impl Core {
         self.writing = Some(seq);
         self.cut = seq;
         self.rest_at = Some(Instant::now() + REST_AFTER);
-        if disk.is_quick() && set.rows() <= OWN_ROWS_MAX {
+        if !disk.is_quick() || set.rows() > OWN_ROWS_MAX {
+            return self.hand_over(Job::Write(disk, Box::new(set)));
+        }
+        if set.rows() <= OWN_SYNC_ROWS_MAX {
             let commit = disk.commit(set)?;
             self.disk = Some(disk);
             self.handle_durable(commit);
             return Ok(());
         }
-        self.jobs.send(Job::Write(disk, Box::new(set))).map_err(|_| CoreError::DiskGone)
+        disk.write(set)?;
+        self.hand_over(Job::Sync(disk))
     }
 
     /// After some time without a write the log is copied into the file.
@@ -245,9 +272,13 @@ impl Core {
             && let Some(disk) = self.disk.take()
         {
             self.rest_at = None;
-            self.jobs.send(Job::Checkpoint(disk)).map_err(|_| CoreError::DiskGone)?;
+            self.hand_over(Job::Checkpoint(disk))?;
         }
         Ok(())
+    }
+
+    fn hand_over(&self, job: Job) -> Result<(), CoreError> {
+        self.jobs.send(job).map_err(|_| CoreError::DiskGone)
     }
 
     /// Signs and sends all that may leave: one signature for all of it.

@@ -1,4 +1,4 @@
-//! The thread that writes what is worth a thread.
+//! The thread that syncs, and writes what is worth a thread.
 
 use std::fs::File;
 use std::thread::JoinHandle;
@@ -31,17 +31,35 @@ impl Writer {
     }
 
     pub(super) fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
+        self.timed(|disk| disk.commit(set))
+    }
+
+    fn timed<T>(&mut self, work: impl FnOnce(&mut BankDisk) -> T) -> T {
         let (started, waited) = (Instant::now(), waited_for_processor());
-        let result = self.disk.commit(set);
+        let result = work(&mut self.disk);
         // Other processes' work on the same processors does not make the disk a slow one.
         let waited = waited_for_processor().saturating_sub(waited);
         self.commit_takes = (self.commit_takes * 7 + started.elapsed().saturating_sub(waited)) / 8;
         result
     }
 
+    /// Writes, for [`Job::Sync`] to sync.
+    pub(super) fn write(&mut self, set: WriteSet) -> Result<(), CommitError> {
+        self.disk.write(set)
+    }
+
+    fn sync(&mut self) -> Result<Commit, CommitError> {
+        self.timed(|disk| disk.ledger().sync())
+    }
+
     /// Whether the core may as well wait for a commit.
     pub(super) fn is_quick(&self) -> bool {
         self.commit_takes < QUICK
+    }
+
+    /// Whether what was written and synced apart has made the log long; says so once.
+    pub(super) fn is_checkpoint_due(&mut self) -> bool {
+        self.disk.ledger().is_checkpoint_due()
     }
 
     /// Copies the write-ahead log into the file.
@@ -54,6 +72,8 @@ impl Writer {
 #[derive(Debug)]
 pub(super) enum Job {
     Write(Box<Writer>, Box<WriteSet>),
+    /// What the core has written.
+    Sync(Box<Writer>),
     Checkpoint(Box<Writer>),
 }
 
@@ -65,6 +85,10 @@ pub(super) fn spawn(jobs: Receiver<Job>, events: mpsc::Sender<Event>) -> std::io
             let (writer, result) = match job {
                 Job::Write(mut writer, set) => {
                     let result = writer.commit(*set).map(Some);
+                    (writer, result)
+                }
+                Job::Sync(mut writer) => {
+                    let result = writer.sync().map(Some);
                     (writer, result)
                 }
                 Job::Checkpoint(mut writer) => {

@@ -125,7 +125,16 @@ impl BankDisk {
         self.0.commit(set.changes, |tx| rows::write(tx, seq, &set.rows))
     }
 
-    /// The ledger's disk, for checkpoints and backups.
+    /// Writes a set in one transaction that is not durable before [`Disk::sync`].
+    ///
+    /// # Errors
+    /// As [`BankDisk::commit`].
+    pub fn write(&mut self, set: WriteSet) -> Result<(), CommitError> {
+        let seq = set.changes.seq();
+        self.0.write(set.changes, |tx| rows::write(tx, seq, &set.rows))
+    }
+
+    /// The ledger's disk, for syncs, checkpoints and backups.
     pub fn ledger(&mut self) -> &mut Disk {
         &mut self.0
     }

@@ -12,7 +12,7 @@ use super::error::CommitError;
 use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
-use super::log::CheckpointPlan;
+use super::log::{CheckpointPlan, LogFile};
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -30,7 +30,23 @@ pub struct Commit {
     pub hash: [u8; 32],
 }
 
-/// The write connection: writes each commit in one transaction, synced before it returns.
+/// Who syncs a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncedBy {
+    /// SQLite, before it shows the transaction to readers and returns.
+    Sqlite,
+    /// [`Disk::sync`], afterwards.
+    Disk,
+}
+
+/// A commit that is written and waits for its sync.
+#[derive(Clone, Copy, Debug)]
+struct Unsynced {
+    commit: Commit,
+    rows: usize,
+}
+
+/// The write connection: writes each commit in one transaction, synced before [`Disk::commit`] or [`Disk::sync`] returns.
 ///
 /// After any error it refuses all further commits: open the file again.
 #[derive(Debug)]
@@ -38,9 +54,13 @@ pub struct Disk {
     pub(super) connection: Connection,
     path: PathBuf,
     last: Commit,
+    unsynced: Option<Unsynced>,
+    /// As the connection is set.
+    synced_by: SyncedBy,
     poisoned: bool,
     bounds: Bounds,
     plan: CheckpointPlan,
+    log: LogFile,
     room: Room,
     pub(super) ids: IdWriter,
     pub(super) guard: Guard,
@@ -55,16 +75,18 @@ impl Disk {
         ids: IdWriter,
         ownership: Ownership,
     ) -> Self {
-        let room = Room::new(&path);
-        let bounds = Bounds::new();
+        let log = LogFile::new(&path);
         Self {
             connection,
             path,
             last,
+            unsynced: None,
+            synced_by: SyncedBy::Sqlite,
             poisoned: false,
-            bounds,
+            bounds: Bounds::new(),
             plan,
-            room,
+            log,
+            room: Room::default(),
             ids,
             guard,
             _ownership: ownership,
@@ -93,27 +115,88 @@ impl Disk {
         changes: Changes,
         app: impl FnOnce(&Connection) -> rusqlite::Result<Vec<u8>>,
     ) -> Result<Commit, CommitError> {
-        let last = self.begin()?;
-        if changes.seq.0 != last.seq.0 + 1 {
-            return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: last.seq.0 + 1 });
-        }
-        let (connection, ids) = (&self.connection, &mut self.ids);
-        let commit = self.bounds.transaction(connection, || {
-            let app = app(connection).map_err(CommitError::App)?;
-            finish(connection, &last, &changes, ids, &app).map_err(CommitError::Unknown)
-        })?;
+        let commit = self.write_transaction(&changes, app, SyncedBy::Sqlite)?;
         self.committed(commit, changes.len())?;
         Ok(commit)
     }
 
-    /// Refuses if an earlier commit failed; from here on every way out but [`Disk::committed`] and
-    /// [`Disk::unharmed`] is final. Gives the last commit.
-    pub(super) fn begin(&mut self) -> Result<Commit, CommitError> {
+    /// Writes as [`Disk::commit`] does, and leaves it to [`Disk::sync`] to make it durable, on another thread if you like. Until
+    /// that has returned a crash can take it back, so nothing may be said about it; but who reads the file sees it already.
+    ///
+    /// # Errors
+    /// As [`Disk::commit`].
+    pub fn write(
+        &mut self,
+        changes: Changes,
+        app: impl FnOnce(&Connection) -> rusqlite::Result<Vec<u8>>,
+    ) -> Result<(), CommitError> {
+        let commit = self.write_transaction(&changes, app, SyncedBy::Disk)?;
+        self.unsynced = Some(Unsynced { commit, rows: changes.len() });
+        self.unharmed();
+        Ok(())
+    }
+
+    /// Syncs what [`Disk::write`] has written; gives the last commit that is on disk now. Does not copy the log: see
+    /// [`Disk::is_checkpoint_due`].
+    ///
+    /// # Errors
+    /// Any error is final, as in [`Disk::commit`].
+    pub fn sync(&mut self) -> Result<Commit, CommitError> {
+        self.start()?;
+        self.unharmed();
+        Ok(self.last)
+    }
+
+    /// Whether the log has become long enough to be copied; says so once, and again when as much again has come.
+    pub fn is_checkpoint_due(&mut self) -> bool {
+        self.plan.is_due()
+    }
+
+    fn write_transaction(
+        &mut self,
+        changes: &Changes,
+        app: impl FnOnce(&Connection) -> rusqlite::Result<Vec<u8>>,
+        synced_by: SyncedBy,
+    ) -> Result<Commit, CommitError> {
+        let last = self.begin(synced_by)?;
+        if changes.seq.0 != last.seq.0 + 1 {
+            return Err(CommitError::OutOfOrder { found: changes.seq.0, expected: last.seq.0 + 1 });
+        }
+        let (connection, ids) = (&self.connection, &mut self.ids);
+        self.bounds.transaction(connection, || {
+            let app = app(connection).map_err(CommitError::App)?;
+            finish(connection, &last, changes, ids, &app).map_err(CommitError::Unknown)
+        })
+    }
+
+    /// Before a transaction: as [`Disk::start`], and sees to who will sync it. Gives the last commit.
+    pub(super) fn begin(&mut self, synced_by: SyncedBy) -> Result<Commit, CommitError> {
+        self.start()?;
+        if self.synced_by != synced_by {
+            let level = match synced_by {
+                SyncedBy::Sqlite => "FULL",
+                // SQLite still syncs what keeps the file whole: the log's beginning, and both files when it copies the log.
+                SyncedBy::Disk => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", level).map_err(CommitError::Unknown)?;
+            self.synced_by = synced_by;
+        }
+        Ok(self.last)
+    }
+
+    /// Refuses if an earlier commit failed, and syncs what waits for it; from here on every way out but
+    /// [`Disk::committed`] and [`Disk::unharmed`] is final.
+    fn start(&mut self) -> Result<(), CommitError> {
         if self.poisoned {
             return Err(CommitError::Poisoned);
         }
         self.poisoned = true;
-        Ok(self.last)
+        if let Some(Unsynced { commit, rows }) = self.unsynced.take() {
+            self.log.sync().map_err(CommitError::Sync)?;
+            self.last = commit;
+            self.make_room(rows);
+        }
+        Ok(())
     }
 
     /// The transaction is on disk.
@@ -134,7 +217,7 @@ impl Disk {
     /// # Errors
     /// Any error is final, as in [`Disk::commit`].
     pub fn flush(&mut self, flush: &Flush) -> Result<(), CommitError> {
-        let last = self.begin()?;
+        let last = self.begin(SyncedBy::Sqlite)?;
         if !flush.balances.is_empty() {
             let write = |connection: &Connection| {
                 write_balances(connection, &flush.balances)?;
@@ -154,7 +237,7 @@ impl Disk {
     /// # Errors
     /// Any error is final, as in [`Disk::commit`].
     pub fn checkpoint(&mut self) -> Result<(), CommitError> {
-        self.begin()?;
+        self.start()?;
         checkpoint(&self.connection).map_err(CommitError::Unknown)?;
         self.unharmed();
         Ok(())
@@ -165,10 +248,15 @@ impl Disk {
         if self.plan.is_due() {
             return checkpoint(&self.connection);
         }
-        if rows <= ROOM_ROWS_MAX {
-            self.room.make(self.plan.log_pages(), self.plan.pages_max());
-        }
+        self.make_room(rows);
         Ok(())
+    }
+
+    /// Sees that the commits after one of so many rows find room in the log.
+    fn make_room(&mut self, rows: usize) {
+        if rows <= ROOM_ROWS_MAX {
+            self.room.make(&mut self.log, self.plan.log_pages(), self.plan.pages_max());
+        }
     }
 }
 
@@ -271,4 +359,35 @@ fn write_commit(
         changes.ids.indexed.burnt.cast_signed(),
     ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::sqlite::{Options, open};
+    use crate::{Account, Timestamp, engine};
+
+    #[test]
+    fn a_sync_that_fails_is_final_and_never_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (mut state, mut disk) = open(&path, Options::default()).unwrap();
+        let before = disk.last_commit();
+        engine::create_accounts(&mut state, Timestamp(1), &[Account::new(1, 1, 1)]).unwrap();
+        disk.write(state.take_changes(), |_| Ok(Vec::new())).unwrap();
+        disk.log.replace(File::open("/dev/null").unwrap()); // It cannot be synced.
+        let failed = disk.sync();
+        assert!(matches!(failed, Err(CommitError::Sync(_))), "{failed:?}");
+        disk.log = LogFile::new(&path);
+        engine::create_accounts(&mut state, Timestamp(2), &[Account::new(2, 1, 1)]).unwrap();
+        let next = [
+            disk.sync().map(|_| ()),
+            disk.checkpoint(),
+            disk.commit(state.take_changes(), |_| Ok(Vec::new())).map(|_| ()),
+        ];
+        assert!(next.iter().all(|tried| matches!(tried, Err(CommitError::Poisoned))), "{next:?}");
+        assert_eq!(disk.last_commit(), before);
+    }
 }

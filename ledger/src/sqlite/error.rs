@@ -132,6 +132,9 @@ pub enum CommitError {
     /// The disk or SQLite failed; nobody can say whether the commit will be there after a restart.
     #[error("the commit may or may not be on disk: {0}")]
     Unknown(#[source] rusqlite::Error),
+    /// The log could not be synced; nobody can say whether the commit will be there after a restart.
+    #[error("the commit may or may not be on disk: syncing the log: {0}")]
+    Sync(#[source] std::io::Error),
     /// The application's part failed and nothing of the commit was written. The state in memory is ahead of the
     /// file, so it has to be opened again.
     #[error("the application's part of the commit failed, nothing was written: {0}")]

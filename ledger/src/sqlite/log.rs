@@ -5,8 +5,8 @@
 //! left such a log. SQLite would take its commits for durable. So before SQLite looks at it, the log is written
 //! over itself and synced: then either it is on disk, or opening fails.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +72,41 @@ pub(super) fn log_path(ledger: &Path) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)
+}
+
+/// The log's file, opened beside SQLite when it is first asked for: SQLite makes it with the first transaction, and keeps it
+/// as long as a connection is open.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl LogFile {
+    pub(super) fn new(ledger: &Path) -> Self {
+        Self { path: log_path(ledger), file: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn open(&mut self) -> io::Result<&mut File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => Ok(none.insert(OpenOptions::new().write(true).open(&self.path)?)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn replace(&mut self, file: File) {
+        self.file = Some(file);
+    }
+
+    /// Syncs what anybody has written to it.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.open()?.sync_data()
+    }
 }
 
 /// How many pages the log holds, as SQLite says after each commit of a connection: to ask by a pragma would cost a

@@ -1,10 +1,8 @@
 //! Room in the write-ahead log, made before it is needed.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
-use super::log::log_path;
+use super::log::LogFile;
 
 /// Zeros that are written at a time.
 const CHUNK: usize = 1 << 20;
@@ -23,10 +21,8 @@ const GROWTH_MAX: u64 = 4 << 20;
 /// To sync bytes written over others is one write to the disk. A file that has grown needs its new length written
 /// too, in the file system's own journal, which takes as long again, and far longer while others write. SQLite takes
 /// zeros behind the log's end for what they are: a frame bears the number of its page, and there is no page 0.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Room {
-    path: PathBuf,
-    file: Option<File>,
     /// Where the file ends.
     end: u64,
     /// The log needs no more, or it could not be given any.
@@ -34,31 +30,24 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(ledger: &Path) -> Self {
-        Self { path: log_path(ledger), file: None, end: 0, done: false }
-    }
-
     /// The log is so many frames long, and will not grow beyond `frames_max` by much. Only the log's writer may call
     /// this, between its commits.
-    pub(super) fn make(&mut self, frames: u64, frames_max: u64) {
+    pub(super) fn make(&mut self, log: &mut LogFile, frames: u64, frames_max: u64) {
         let at = frames * FRAME;
         if self.done || at < SMALL || at + ROOM_MIN <= self.end {
             return;
         }
         let growth = at.clamp(GROWTH_MIN, GROWTH_MAX);
-        if let Err(error) = self.grow(at + growth) {
+        if let Err(error) = self.grow(log, at + growth) {
             // No harm: SQLite makes the file grow itself, or says why it cannot.
-            tracing::debug!(%error, path = %self.path.display(), "no room made in the log");
+            tracing::debug!(%error, path = %log.path().display(), "no room made in the log");
             self.done = true;
         }
         self.done |= self.end >= frames_max * FRAME;
     }
 
-    fn grow(&mut self, end: u64) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(OpenOptions::new().write(true).open(&self.path)?),
-        };
+    fn grow(&mut self, log: &mut LogFile, end: u64) -> io::Result<()> {
+        let file = log.open()?;
         self.end = file.seek(SeekFrom::End(0))?;
         let zeros = vec![0; CHUNK.min(usize::try_from(end.saturating_sub(self.end)).unwrap_or(CHUNK))];
         while self.end < end {

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::changes::Written;
 use super::currencies;
-use super::disk::{self, Commit, Disk};
+use super::disk::{self, Commit, Disk, SyncedBy};
 use super::error::{CommitError, ReadError};
 use super::guard::Guard;
 use super::ids::IdWriter;
@@ -226,7 +226,7 @@ impl Disk {
         work: impl FnOnce(&mut Tx<'_>) -> Result<R, E>,
     ) -> Result<(R, Commit), TransactionError<E>> {
         assert!(!state.is_changed(), "changes before the transaction are committed first");
-        let last = self.begin()?;
+        let last = self.begin(SyncedBy::Sqlite)?;
         match run((&mut self.connection, &mut self.ids, &self.guard), &last, state, clock, work)? {
             Ended::Committed(result, commit, rows) => {
                 self.committed(commit, rows)?;

@@ -85,6 +85,12 @@ impl Backlog {
         self.frames.is_empty()
     }
 
+    /// How many messages wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.frames.iter().map(|(_, _, messages)| messages.len()).sum()
+    }
+
     /// Takes so many messages, or all. What is left of a frame stays in front.
     pub fn take_turn(&mut self, messages_max: usize) -> Vec<Inbound> {
         let (mut turn, mut room) = (Vec::new(), messages_max);
