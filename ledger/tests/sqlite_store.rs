@@ -216,7 +216,7 @@ fn a_commit_written_without_its_sync_is_not_the_last_one_until_it_is_synced() {
 fn a_log_that_was_written_and_synced_apart_is_due_to_be_copied_once() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { log_kib: 64, ..Options::default() };
-    let (mut state, mut disk) = sqlite::open(&directory.path().join("ledger.db"), options).unwrap();
+    let (mut state, mut disk) = sqlite::open(directory.path().join("ledger.db"), options).unwrap();
     let mut due = 0;
     for id in 1..=40 {
         disk.write(open_account(&mut state, id), |_| Ok(Vec::new())).unwrap();
