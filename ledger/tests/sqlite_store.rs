@@ -230,6 +230,27 @@ fn a_log_that_was_written_and_synced_apart_is_due_to_be_copied_once() {
     assert!((2..=20).contains(&due), "a commit takes some pages of the sixteen, not {due} logs");
 }
 
+#[test]
+fn the_log_of_a_link_is_the_one_beside_the_real_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [real, link] = ["real", "link"].map(|name| directory.path().join(name));
+    std::fs::create_dir(&real).unwrap();
+    std::fs::create_dir(&link).unwrap();
+    let path = link.join("ledger.db");
+    drop(sqlite::open(real.join("ledger.db"), Options::default()).unwrap());
+    std::os::unix::fs::symlink(real.join("ledger.db"), &path).unwrap();
+    let (mut state, mut disk) = sqlite::open(&path, Options::default()).unwrap();
+    disk.write(open_account(&mut state, 1), |_| Ok(Vec::new())).unwrap();
+    let last = disk.sync().unwrap(); // There is no log beside the link that could be synced.
+    assert_eq!(last.seq.0, 1);
+    // What stands beside the link under the log's name is nobody's, and not touched.
+    let stray = link.join("ledger.db-wal");
+    std::fs::write(&stray, "stray").unwrap();
+    drop((state, disk));
+    assert_eq!(sqlite::open(&path, Options::default()).unwrap().1.last_commit(), last);
+    assert_eq!(std::fs::read(&stray).unwrap(), b"stray");
+}
+
 fn open_account(state: &mut State, id: u128) -> sqlite::Changes {
     engine::create_accounts(state, Timestamp(id.try_into().unwrap()), &[Account::new(id, 1, 1)]).unwrap();
     state.take_changes()

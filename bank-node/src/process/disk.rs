@@ -19,7 +19,7 @@ const QUICK: Duration = Duration::from_millis(4);
 #[derive(Debug)]
 pub(super) struct Writer {
     disk: BankDisk,
-    /// How long a commit takes: a mean in which the last eight count most.
+    /// How long a commit takes, or the sync of one that the core has written: a mean in which the last eight count most.
     commit_takes: Duration,
     /// Keeps other processes off as long as something may be written.
     _held: File,

@@ -34,7 +34,7 @@ const RECENT_EVENTS: usize = 8_192;
 /// Pages that the writer holds, in KiB. Wherever a commit splits an index's page, SQLite walks over all of them.
 const CACHE_KIB: u32 = 2 * 1024;
 /// The write-ahead log that is copied into the file, in KiB. Commits are small and go through the log quickly: a short one stays
-/// in the processor's caches, and the core, which copies it, is away for a few milliseconds instead of a hundred.
+/// in the processor's caches, and whoever copies it, the disk's thread or the core, is away for a few milliseconds instead of a hundred.
 const LOG_KIB: u32 = 4 * 1024;
 
 /// Why a bank's books cannot be opened or read. A node that meets it must stop.

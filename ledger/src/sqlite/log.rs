@@ -67,9 +67,11 @@ pub(super) fn check_beside_owner(ledger: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Where SQLite keeps the log of a file.
+/// Where SQLite keeps the log of a file: beside the real one, where this name is a link to it.
 pub(super) fn log_path(ledger: &Path) -> PathBuf {
-    let mut name = ledger.as_os_str().to_owned();
+    // What is not there yet has no log, and what cannot be resolved SQLite cannot open.
+    let real = ledger.canonicalize().unwrap_or_else(|_| ledger.to_path_buf());
+    let mut name = real.into_os_string();
     name.push("-wal");
     PathBuf::from(name)
 }
