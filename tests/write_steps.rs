@@ -7,6 +7,7 @@ mod common;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use common::{TestNetwork, has_strace, hundi, wait_until};
 
@@ -147,6 +148,45 @@ fn a_bank_whose_disk_thread_cannot_sync_ends_and_keeps_its_word() {
         assert_eq!(network.balance("asha@alpha"), 100_000 - 100 * paid, "{report}");
     }
     assert!(failed_on_thread > 0, "no sync of what the core had written failed");
+    network.terminate_all();
+    network.audit();
+}
+
+#[test]
+fn a_bank_says_nothing_of_what_its_disk_thread_has_not_synced() {
+    const ORDERS: i64 = 120;
+    if !has_strace() {
+        return;
+    }
+    let mut network = two_customers();
+    let disk = network.thread("bank-beta", "disk");
+    let status = || std::fs::read_to_string(disk.join("status")).unwrap();
+    wait_until("the log is copied", || {
+        let before = status();
+        std::thread::sleep(Duration::from_secs(1));
+        before == status()
+    });
+    // strace holds the thread where it would sync, until it is told to let go.
+    let mut hold = Command::new("strace");
+    hold.args(["-q", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=200000000", "-o"]); // µs
+    hold.arg(trace_of(&network, "bank-beta")).arg("-p").arg(disk.file_name().unwrap());
+    let mut hold = hold.spawn().unwrap();
+    wait_until("strace has the thread", || {
+        assert!(hold.try_wait().unwrap().is_none(), "strace may not attach to a process here");
+        !status().contains("TracerPid:\t0\n")
+    });
+    let paying = pay_many(&network, ORDERS, 1);
+    // Payers' banks are asked last, so alpha knows the payments that beta has voted on, and said so.
+    let votes = || ["alpha", "beta"].map(|bank| network.sql(bank, "SELECT count(*) FROM payments"));
+    let is_held = || status().contains("State:\tt ") && votes()[0] < votes()[1];
+    wait_until("votes are in beta's file, and not synced", is_held);
+    std::thread::sleep(Duration::from_secs(2)); // Enough to be told of them.
+    assert!(is_held(), "alpha and beta have voted {:?}: beta said what a power cut can take back", votes());
+    hold.kill().unwrap();
+    hold.wait().unwrap();
+    let output = paying.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["committed"], &report["unknown"]), (&ORDERS.into(), &0.into()), "{report}");
     network.terminate_all();
     network.audit();
 }

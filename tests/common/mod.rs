@@ -163,6 +163,16 @@ impl TestNetwork {
         terminate(child)
     }
 
+    /// What Linux tells of a node's thread, which has this name there: the folder in /proc.
+    pub fn thread(&self, node: &str, name: &str) -> PathBuf {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.nodes[node].id())).unwrap();
+        let is_it = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).unwrap().trim() == name;
+        tasks
+            .map(|task| task.unwrap().path())
+            .find(is_it)
+            .unwrap_or_else(|| panic!("{node} has no thread {name}"))
+    }
+
     /// Sends a node any signal.
     pub fn signal(&self, node: &str, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.nodes[node]), signal).unwrap();

@@ -172,11 +172,12 @@ impl Core {
             if stop_by.is_some_and(|by| by <= Instant::now()) {
                 self.backlog.clear();
             }
-            let turn = self.backlog.take_turn(match self.disk {
-                _ if self.backlog.len() > CROWD => TURN_OF_A_CROWD_MAX,
-                Some(_) => TURN_MAX,
-                None => TURN_BESIDE_DISK_MAX,
-            });
+            let turn_max = match (self.backlog.len() > CROWD, &self.disk) {
+                (true, _) => TURN_OF_A_CROWD_MAX,
+                (false, Some(_)) => TURN_MAX,
+                (false, None) => TURN_BESIDE_DISK_MAX,
+            };
+            let turn = self.backlog.take_turn(turn_max);
             self.handle_inbound(now(), turn)?;
             self.handle_time(now())?;
             self.urgent |= stop_by.is_some();

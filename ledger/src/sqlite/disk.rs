@@ -179,6 +179,16 @@ impl Disk {
                 SyncedBy::Disk => "NORMAL",
             };
             self.connection.pragma_update(None, "synchronous", level).map_err(CommitError::Unknown)?;
+            let is_full = self
+                .connection
+                .query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
+                .map_err(CommitError::Unknown)?
+                == 2;
+            assert_eq!(
+                is_full,
+                synced_by == SyncedBy::Sqlite,
+                "SQLite takes the setting between transactions"
+            );
             self.synced_by = synced_by;
         }
         Ok(self.last)
