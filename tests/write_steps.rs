@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -118,14 +118,19 @@ fn a_bank_whose_disk_thread_cannot_sync_ends_and_keeps_its_word() {
     if !has_strace() {
         return;
     }
-    let (mut failed_on_thread, mut paid) = (0, 0);
+    let (mut failed_on_thread, mut paid, mut run) = (0, 0, 0);
     let mut network = two_customers();
-    for n in [2, 3] {
+    // Until it is not the core's own sync, or one of SQLite's, that fails first.
+    for n in (2..=9).cycle().take(16) {
+        if failed_on_thread > 0 {
+            break;
+        }
+        run += 1;
         network.terminate("bank-beta");
         let fail = format!("fdatasync:error=EIO:when={n}+");
         let mut command = under_strace(&network, "bank-beta", "fdatasync", &[&fail]);
         network.spawn_as("bank-beta", &mut command);
-        let paying = pay_many(&network, ORDERS, n);
+        let paying = pay_many(&network, ORDERS, run);
         wait_until("the bank ends", || network.has_ended("bank-beta"));
         let trace = std::fs::read_to_string(trace_of(&network, "bank-beta")).unwrap();
         let failed: Vec<&str> =
@@ -154,11 +159,23 @@ fn a_bank_whose_disk_thread_cannot_sync_ends_and_keeps_its_word() {
 
 #[test]
 fn a_bank_says_nothing_of_what_its_disk_thread_has_not_synced() {
-    const ORDERS: i64 = 120;
     if !has_strace() {
         return;
     }
     let mut network = two_customers();
+    let held = (1..=6).map_while(|run| says_nothing_while_held(&network, run)).find(|held| *held);
+    match held {
+        Some(_) => {}
+        None if may_attach(&network) => panic!("the thread was never held in the sync of votes"),
+        None => eprintln!("SKIPPED: strace may not attach to a process here"),
+    }
+    network.terminate_all();
+    network.audit();
+}
+
+/// Pays while beta's disk thread is held in its next sync, and looks whether anybody hears of votes that wait for it. `false`
+/// if it was held with something else, as the copying of the log; `None` if it cannot be held.
+fn says_nothing_while_held(network: &TestNetwork, run: i64) -> Option<bool> {
     let disk = network.thread("bank-beta", "disk");
     let status = || std::fs::read_to_string(disk.join("status")).unwrap();
     wait_until("the log is copied", || {
@@ -166,29 +183,56 @@ fn a_bank_says_nothing_of_what_its_disk_thread_has_not_synced() {
         std::thread::sleep(Duration::from_secs(1));
         before == status()
     });
-    // strace holds the thread where it would sync, until it is told to let go.
-    let mut hold = Command::new("strace");
-    hold.args(["-q", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=200000000", "-o"]); // µs
-    hold.arg(trace_of(&network, "bank-beta")).arg("-p").arg(disk.file_name().unwrap());
-    let mut hold = hold.spawn().unwrap();
-    wait_until("strace has the thread", || {
-        assert!(hold.try_wait().unwrap().is_none(), "strace may not attach to a process here");
-        !status().contains("TracerPid:\t0\n")
-    });
-    let paying = pay_many(&network, ORDERS, 1);
+    let hold = Hold::take(&disk, &trace_of(network, "bank-beta"))?;
+    let paying = pay_many(network, 120, run);
     // Payers' banks are asked last, so alpha knows the payments that beta has voted on, and said so.
     let votes = || ["alpha", "beta"].map(|bank| network.sql(bank, "SELECT count(*) FROM payments"));
-    let is_held = || status().contains("State:\tt ") && votes()[0] < votes()[1];
-    wait_until("votes are in beta's file, and not synced", is_held);
-    std::thread::sleep(Duration::from_secs(2)); // Enough to be told of them.
-    assert!(is_held(), "alpha and beta have voted {:?}: beta said what a power cut can take back", votes());
-    hold.kill().unwrap();
-    hold.wait().unwrap();
+    let is_ahead = || votes()[0] < votes()[1];
+    wait_until("the thread is held", || status().contains("State:\tt "));
+    std::thread::sleep(Duration::from_millis(500)); // Until orders have come, if it is the log's copying that is held.
+    let was_ahead = is_ahead();
+    std::thread::sleep(Duration::from_secs(2)); // Enough to be told.
+    assert!(status().contains("State:\tt "), "it is held still");
+    assert!(
+        !was_ahead || is_ahead(),
+        "alpha and beta have voted {:?}: beta said what a power cut can take back",
+        votes()
+    );
+    drop(hold);
     let output = paying.wait_with_output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["committed"], &report["unknown"]), (&ORDERS.into(), &0.into()), "{report}");
-    network.terminate_all();
-    network.audit();
+    assert_eq!(report["unknown"], 0, "{report}");
+    Some(was_ahead)
+}
+
+/// Whether strace can take hold of a process that is not its child: not everybody may, on some systems.
+fn may_attach(network: &TestNetwork) -> bool {
+    Hold::take(&network.thread("bank-beta", "disk"), &trace_of(network, "bank-beta")).is_some()
+}
+
+/// strace, holding a thread where it would sync, until it is dropped.
+struct Hold(Child);
+
+impl Hold {
+    fn take(thread: &Path, trace: &Path) -> Option<Self> {
+        let mut strace = Command::new("strace");
+        strace.args(["-q", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=100000000", "-o"]); // µs
+        let mut hold = Self(strace.arg(trace).arg("-p").arg(thread.file_name().unwrap()).spawn().unwrap());
+        let (mut has_it, mut ended) = (false, false);
+        wait_until("strace has the thread, or may not have it", || {
+            has_it = !std::fs::read_to_string(thread.join("status")).unwrap().contains("TracerPid:\t0\n");
+            ended = hold.0.try_wait().unwrap().is_some();
+            has_it || ended
+        });
+        (!ended).then_some(hold)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Starts to pay so many orders at once.

@@ -236,8 +236,9 @@ impl Core {
     /// Writes what was recorded, if the disk is idle: whatever comes meanwhile shares the next sync. Outcomes alone wait a
     /// little for something urgent.
     ///
-    /// On a quick disk a small transaction is written here, for every row that the disk's thread writes is made on one processor, read
-    /// and freed on another. Only the sync is left to that thread, and a tiny transaction's not even that.
+    /// What is not large is written here, for every row that the disk's thread writes is made on one processor, read and freed on
+    /// another. Only the sync is left to that thread. A tiny transaction waits for its sync here if the disk is quick, and is all that
+    /// thread's if it is not: to write so little apart would gain nothing.
     fn write(&mut self) -> Result<(), CoreError> {
         if self.disk.is_none() || !self.participant.has_uncut() {
             self.write_by = None; // The disk's word wakes this loop.
@@ -254,14 +255,15 @@ impl Core {
         self.writing = Some(seq);
         self.cut = seq;
         self.rest_at = Some(Instant::now() + REST_AFTER);
-        if !disk.is_quick() || set.rows() > OWN_ROWS_MAX {
-            return self.hand_over(Job::Write(disk, Box::new(set)));
-        }
-        if set.rows() <= OWN_SYNC_ROWS_MAX {
+        let is_tiny = set.rows() <= OWN_SYNC_ROWS_MAX;
+        if is_tiny && disk.is_quick() {
             let commit = disk.commit(set)?;
             self.disk = Some(disk);
             self.handle_durable(commit);
             return Ok(());
+        }
+        if is_tiny || set.rows() > OWN_ROWS_MAX {
+            return self.hand_over(Job::Write(disk, Box::new(set)));
         }
         disk.write(set)?;
         self.hand_over(Job::Sync(disk))

@@ -2,8 +2,8 @@
 //!
 //! The **node** thread runs the links, and between them the core, which owns the participant and is one loop over one closed
 //! `Event` enum: a message passes without waking another thread. The core writes what it recorded whenever the disk is
-//! idle, so under load many votes share a sync and a signature: a few by itself while the disk is quick, more with the sync left to
-//! the **disk** thread, else all on that thread; meanwhile it works on the next batch. The **history** thread looks for old payments.
+//! idle, so under load many votes share a sync and a signature: it writes them by itself and leaves the sync to the **disk** thread,
+//! which large batches, and few votes on a slow disk, are left to altogether; meanwhile it works on the next batch. The **history** thread looks for old payments.
 
 mod accounts;
 mod core;
