@@ -65,6 +65,9 @@ impl Drop for Inner {
 impl Ledger {
     /// Opens the file, or creates it, with the system's clock.
     ///
+    /// While it is open, let your process open the file by SQLite alone, as often as you like: to copy it by `std::fs::copy`, say, ends
+    /// SQLite's locks on it (see [`CommitError::LogRemoved`](sqlite::CommitError::LogRemoved)). [`sqlite::backup`] copies it.
+    ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {

@@ -203,6 +203,7 @@ impl Disk {
         self.poisoned = true;
         if let Some(Unsynced { commit, rows }) = self.unsynced.take() {
             self.log.sync().map_err(CommitError::Sync)?;
+            self.check_log()?;
             self.last = commit;
             self.make_room(rows);
         }
@@ -211,10 +212,20 @@ impl Disk {
 
     /// The transaction is on disk.
     pub(super) fn committed(&mut self, commit: Commit, rows: usize) -> Result<(), CommitError> {
+        self.check_log()?;
         self.last = commit;
         self.checkpoint_if_large(rows).map_err(CommitError::Unknown)?;
         self.poisoned = false;
         Ok(())
+    }
+
+    /// See [`LogFile::check_in_place`]. A log that was removed still has what was acknowledged, which is brought to safety.
+    fn check_log(&self) -> Result<(), CommitError> {
+        self.log.check_in_place().inspect_err(|_| {
+            if let Err(error) = checkpoint(&self.connection) {
+                tracing::error!(%error, "the log that was removed could not be copied into the file");
+            }
+        })
     }
 
     /// The transaction was rolled back, cleanly.

@@ -135,6 +135,14 @@ pub enum CommitError {
     /// The log could not be synced; nobody can say whether the commit will be there after a restart.
     #[error("the commit may or may not be on disk: syncing the log: {0}")]
     Sync(#[source] std::io::Error),
+    /// The log was removed while it was in use: by a program that does not ask SQLite, or because this process opened and closed
+    /// the ledger's file by itself, which ends SQLite's locks on it (POSIX). What was acknowledged before has been copied into
+    /// the file, if that was possible.
+    #[error(
+        "the commit may or may not be on disk: {} was removed while it was in use; see that no program removes it, and that \
+         this one opens the ledger's file only through SQLite", .0.display()
+    )]
+    LogRemoved(PathBuf),
     /// The application's part failed and nothing of the commit was written. The state in memory is ahead of the
     /// file, so it has to be opened again.
     #[error("the application's part of the commit failed, nothing was written: {0}")]

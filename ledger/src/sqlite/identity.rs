@@ -6,9 +6,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::error::OpenError;
+use super::unlogged;
 
 const KEY: &str = "file";
 
@@ -20,30 +21,13 @@ pub(super) fn write(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Refuses a log of another file. `connection` sees the file with its log.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let (Some(with_log), Some(without)) = (read(connection), without_log(path)) else { return Ok(()) };
+    let without = unlogged::open(path).ok().and_then(|connection| read(&connection));
+    let (Some(with_log), Some(without)) = (read(connection), without) else { return Ok(()) };
     if with_log == without {
         Ok(())
     } else {
         Err(OpenError::Damaged(format!("{}-wal is the log of another file", path.display())))
     }
-}
-
-/// What the file itself says, whatever stands beside it. A page that somebody is writing may not be readable: then
-/// nothing is said.
-fn without_log(path: &Path) -> Option<[u8; 16]> {
-    let mut uri = String::from("file:");
-    for byte in path.to_str()?.bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(byte))
-            }
-            other => uri.push_str(&format!("%{other:02x}")),
-        }
-    }
-    uri.push_str("?immutable=1");
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    read(&Connection::open_with_flags(uri, flags).ok()?)
 }
 
 /// `None` if there is no number, or nothing can be read: that is for others to say.

@@ -3,11 +3,14 @@
 //! The lock is the operating system's: it ends with the process, however that ends. Readers do not take it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 use super::error::OpenError;
 use super::schema::APPLICATION_ID;
+use super::unlogged;
 
 /// Held for as long as the file is open for writing.
 #[derive(Debug)]
@@ -36,9 +39,7 @@ impl Ownership {
 
 /// Refuses what cannot be a ledger, before SQLite or a side file leaves something beside it. A missing file may become one.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let io = |source| OpenError::Io { what: format!("cannot open {}", path.display()), source };
-    let mut head = Vec::new();
     match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         found => match found.map_err(io)? {
@@ -47,17 +48,35 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
             _ => return Err(io(std::io::Error::other("it is no regular file"))),
         },
     }
-    File::open(path).and_then(|file| file.take(72).read_to_end(&mut head)).map_err(io)?;
-    if !head.is_empty() && !head.starts_with(MAGIC) {
-        return Err(OpenError::Damaged("it is not an SQLite file".into()));
+    match look_at(path) {
+        Ok((APPLICATION_ID, _)) => Ok(()),
+        // Empty, as a ledger's file is while the log holds all that was ever written.
+        Ok((0, 0)) => Ok(()),
+        Ok(_) => Err(OpenError::NotALedger),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Err(OpenError::Damaged("it is not an SQLite file".into())),
+            Some(ErrorCode::CannotOpen) => why_not(path).map_or(Ok(()), |source| Err(io(source))),
+            _ => Ok(()), // Whoever looks closer says what is wrong with it.
+        },
     }
-    // Zero while the log holds all that was ever written.
-    let application = head.get(68..72).map_or([0; 4], |id| [id[0], id[1], id[2], id[3]]);
-    match i32::from_be_bytes(application) {
-        APPLICATION_ID => Ok(()),
-        // A ledger has been in WAL mode, which the two bytes say, since its first page was written.
-        0 if head.is_empty() || head.get(18..20) == Some(&[2, 2]) => Ok(()),
-        _ => Err(OpenError::NotALedger),
+}
+
+/// Whose file it says it is, and how many tables, indexes and views it has.
+fn look_at(path: &Path) -> rusqlite::Result<(i32, i64)> {
+    let connection = unlogged::open(path)?;
+    let application = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let objects = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok((application, objects))
+}
+
+/// What the system says about a file that SQLite could not open.
+fn why_not(path: &Path) -> Option<std::io::Error> {
+    match File::open(path) {
+        Err(error) => Some(error),
+        Ok(file) => {
+            std::mem::forget(file); // To close it might end locks: see `unlogged`.
+            None
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::error::OpenError;
+use super::error::{CommitError, OpenError};
 use super::frames;
 use super::lock::Ownership;
 
@@ -76,8 +76,8 @@ pub(super) fn log_path(ledger: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The log's file, opened beside SQLite when it is first asked for: SQLite makes it with the first transaction, and keeps it
-/// as long as a connection is open.
+/// The log's file, opened beside SQLite, which makes it with the first look at the file and keeps it as long as a connection is
+/// open. (SQLite has no locks on it that closing it could end.)
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -86,7 +86,9 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn new(ledger: &Path) -> Self {
-        Self { path: log_path(ledger), file: None }
+        let path = log_path(ledger);
+        let file = OpenOptions::new().write(true).open(&path).ok(); // If not now, then when it is needed.
+        Self { path, file }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -109,6 +111,32 @@ impl LogFile {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.open()?.sync_data()
     }
+
+    /// Refuses if the log has no name any more: what is written to it would end with this process.
+    ///
+    /// SQLite's locks keep other programs from removing it, unless this process has lost them (see [`unlogged`]), or they do not
+    /// ask SQLite.
+    ///
+    /// [`unlogged`]: super::unlogged
+    pub(super) fn check_in_place(&self) -> Result<(), CommitError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        match is_named(file).map_err(CommitError::Sync)? {
+            true => Ok(()),
+            false => Err(CommitError::LogRemoved(self.path.clone())),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_named(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Elsewhere a file that is open keeps its name.
+#[cfg(not(unix))]
+fn is_named(_: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// How many pages the log holds, as SQLite says after each commit of a connection: to ask by a pragma would cost a

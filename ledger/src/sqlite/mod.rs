@@ -25,6 +25,7 @@ mod schema;
 mod snapshot;
 mod state;
 mod transaction;
+mod unlogged;
 mod verify;
 mod write;
 
