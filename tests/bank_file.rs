@@ -57,6 +57,76 @@ fn a_bank_without_its_file_or_with_another_does_not_start() {
 }
 
 #[test]
+fn a_bank_does_not_start_from_an_old_copy_or_from_one_that_went_its_own_way() {
+    let (mut network, _) = paid();
+    network.terminate_all();
+    let (file, marker) =
+        (network.folder("bank-alpha").join("bank.db"), network.folder("bank-alpha").join("bank.db.exists"));
+    let old = std::fs::read(&file).unwrap();
+    let start_all = |network: &mut TestNetwork| {
+        ["bank-alpha", "bank-beta", "coordinator-c1"].iter().for_each(|node| network.start(node));
+    };
+    start_all(&mut network);
+    let output = network.pay("asha@alpha", "bela@beta", "1.00").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    wait_until("nothing is on hold", || network.held(&["alpha", "beta"]) == 0);
+    network.terminate_all();
+    let (newest, noted) = (std::fs::read(&file).unwrap(), std::fs::read(&marker).unwrap());
+    assert!(
+        ["bank.db-wal", "bank.db-shm"].iter().all(|side| !network.folder("bank-alpha").join(side).exists())
+    );
+
+    std::fs::write(&file, &old).unwrap();
+    check_does_not_start(&network, "this is an old copy");
+    assert_eq!(
+        std::fs::read(&marker).unwrap(),
+        noted,
+        "a start that is refused changes nothing that is noted"
+    );
+    // An operator who has no other can still go on from it, and then from no other.
+    std::fs::remove_file(&marker).unwrap();
+    network.start("bank-alpha");
+    for n in 0..9 {
+        network.open(&format!("n{n}@alpha"), "0");
+    }
+    network.terminate_all();
+    let own_way = std::fs::read(&file).unwrap();
+    std::fs::write(&marker, &noted).unwrap();
+    check_does_not_start(&network, "has gone its own way");
+
+    std::fs::write(&file, &newest).unwrap();
+    start_all(&mut network);
+    network.terminate_all();
+    network.audit();
+    assert_ne!(own_way, newest);
+}
+
+#[test]
+fn what_a_bank_notes_of_its_file_is_never_ahead_of_it() {
+    let (mut network, _) = paid();
+    let marker = network.folder("bank-alpha").join("bank.db.exists");
+    let noted = || {
+        let text = std::fs::read_to_string(&marker).unwrap();
+        let line = text.lines().last().unwrap().to_owned();
+        line.strip_prefix("commit ").and_then(|line| line.split_once(' ')?.0.parse::<u64>().ok()).unwrap()
+    };
+    let before = noted();
+    for _ in 0..3 {
+        let output = network.pay("asha@alpha", "bela@beta", "0.01").output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        network.kill("bank-alpha");
+        network.start("bank-alpha");
+    }
+    assert!(noted() > before, "it is noted at each start");
+    let at_start = noted();
+    let output = network.pay("asha@alpha", "bela@beta", "0.01").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    wait_until("a bank that rests notes how far it has come", || noted() > at_start);
+    network.running().iter().for_each(|node| network.kill(node));
+    network.audit();
+}
+
+#[test]
 fn a_bank_whose_books_do_not_balance_does_not_start() {
     let (mut network, _) = paid();
     network.terminate_all();

@@ -9,6 +9,7 @@ use hundi_ledger::sqlite::{Commit, CommitError};
 use tokio::sync::mpsc;
 
 use super::core::Event;
+use super::marker::Marker;
 use super::waiting::waited_for_processor;
 use crate::sqlite_books::{BankDisk, WriteSet};
 
@@ -19,6 +20,7 @@ const QUICK: Duration = Duration::from_millis(4);
 #[derive(Debug)]
 pub(super) struct Writer {
     disk: BankDisk,
+    marker: Marker,
     /// How long a commit takes, or the sync of one that the core has written: a mean in which the last eight count most.
     commit_takes: Duration,
     /// Keeps other processes off as long as something may be written.
@@ -26,8 +28,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(disk: BankDisk, held: File) -> Box<Self> {
-        Box::new(Self { disk, commit_takes: Duration::ZERO, _held: held })
+    pub(super) fn new(disk: BankDisk, marker: Marker, held: File) -> Box<Self> {
+        Box::new(Self { disk, marker, commit_takes: Duration::ZERO, _held: held })
     }
 
     pub(super) fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
@@ -62,9 +64,11 @@ impl Writer {
         self.disk.ledger().is_checkpoint_due()
     }
 
-    /// Copies the write-ahead log into the file.
+    /// Copies the write-ahead log into the file, and notes beside it how far it has come.
     pub(super) fn checkpoint(&mut self) -> Result<(), CommitError> {
-        self.disk.ledger().checkpoint()
+        self.disk.ledger().checkpoint()?;
+        self.marker.note_if_possible(self.disk.ledger().last_commit());
+        Ok(())
     }
 }
 

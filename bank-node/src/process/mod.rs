@@ -10,6 +10,7 @@ mod core;
 mod disk;
 mod history;
 mod inbox;
+mod marker;
 mod waiting;
 
 use std::fs::{File, TryLockError};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hundi_ledger::sqlite::ReadError;
 use hundi_protocol::{BankName, Peer, Signer, UnixMillis, Verifier};
 use hundi_protocol::{Inbound, Limits, Link, LinkError, LinkOptions};
 use hundi_protocol::{Network, Place, PlaceError};
@@ -29,9 +31,8 @@ use crate::sqlite_books::{BankDisk, BooksError, History, SqliteBooks};
 pub use core::CoreError;
 use core::{Core, Event};
 use disk::Writer;
+use marker::Marker;
 
-/// Remembers beside `bank.db` that there is one.
-const MARKER_FILE: &str = "bank.db.exists";
 /// How many batches of messages wait for the core before the links stop reading, beside about as many in its backlog.
 const EVENTS_MAX: usize = 1_024;
 
@@ -93,6 +94,35 @@ pub enum StartError {
     BooksGone {
         /// The file.
         path: PathBuf,
+        /// What remembers it.
+        marker: PathBuf,
+    },
+    /// The file lacks what was there once.
+    #[error(
+        "{path} ends with commit {found}, and this bank has voted from one with commit {noted}: this is an old copy, with which \
+         it would vote against its own word. Bring the newest one back; only if that is lost for good, remove {marker}"
+    )]
+    BooksOld {
+        /// The file.
+        path: PathBuf,
+        /// Its last commit.
+        found: u64,
+        /// One that was on disk.
+        noted: u64,
+        /// What remembers it.
+        marker: PathBuf,
+    },
+    /// The file has another history than the one that was there last.
+    #[error(
+        "{path} has another commit {noted} than the file that this bank has voted from last: this is a copy that has gone its own \
+         way, with which the bank would vote against its own word. Bring the other one back; only if that is lost for good, \
+         remove {marker}"
+    )]
+    BooksOther {
+        /// The file.
+        path: PathBuf,
+        /// One that was on disk.
+        noted: u64,
         /// What remembers it.
         marker: PathBuf,
     },
@@ -164,7 +194,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let signer = place.identity.load_signer(&config.folder, &place.network).map_err(PlaceError::Network)?;
     let path = config.folder.join("bank.db");
     let held = hold_folder(&config.folder)?;
-    let (books, disk) = open_books(&config, &path, &place.network, &signer)?;
+    let (books, disk, marker) = open_books(&config, &path, &place.network, &signer)?;
     let (address, listener) = place.listen()?;
 
     let (events, inputs) = mpsc::channel(EVENTS_MAX);
@@ -188,7 +218,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     history::spawn(history, to_answer, events.clone()).map_err(StartError::Thread)?;
     let (name, in_doubt) = (config.name.clone(), books.in_doubt().count());
     let participant = Participant::open(config.name, books, config.policy);
-    let disk = (Writer::new(disk, held), jobs);
+    let disk = (Writer::new(disk, marker, held), jobs);
     let kept_ms = config.refusals_kept_ms;
     let core =
         move |link| Core::new(participant, verifier, signer, link, kept_ms, disk, questions).run(inputs);
@@ -209,25 +239,44 @@ fn hold_folder(folder: &Path) -> Result<File, StartError> {
     }
 }
 
-/// Opens the bank's file: this bank's, with books that balance, and not a new one in place of one that is gone.
+/// Opens the bank's file: this bank's, with books that balance, and not a new or an old one in place of one that is gone.
 fn open_books(
     config: &Config,
     path: &Path,
     network: &Network,
     signer: &Signer,
-) -> Result<(SqliteBooks, BankDisk), StartError> {
-    let marker = config.folder.join(MARKER_FILE);
+) -> Result<(SqliteBooks, BankDisk, Marker), StartError> {
+    let failed = |error| StartError::Books { path: path.into(), error };
+    let mut marker = Marker::read(&config.folder)
+        .map_err(|error| StartError::Marker { path: config.folder.clone(), error })?;
     let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     if marker.exists() && !is_there {
-        return Err(StartError::BooksGone { path: path.into(), marker });
+        return Err(StartError::BooksGone { path: path.into(), marker: marker.path().into() });
     }
-    let failed = |error| StartError::Books { path: path.into(), error };
-    let (mut books, disk) = SqliteBooks::open(path, Verifier::new(network.directory())).map_err(failed)?;
+    let (mut books, mut disk) =
+        SqliteBooks::open(path, Verifier::new(network.directory())).map_err(failed)?;
     books.claim(&config.name, signer.public()).map_err(failed)?;
+    check_history(&mut disk, path, &marker)?;
     books.check_balance().map_err(failed)?;
-    let note = "This bank has voted from its file bank.db. Without that file it must not start.\n";
-    std::fs::write(&marker, note).map_err(|error| StartError::Marker { path: marker, error })?;
-    Ok((books, disk))
+    let last = disk.ledger().last_commit();
+    marker.note(last).map_err(|error| StartError::Marker { path: marker.path().into(), error })?;
+    Ok((books, disk, marker))
+}
+
+/// Refuses a file that lacks a commit that was on disk once.
+fn check_history(disk: &mut BankDisk, path: &Path, marker: &Marker) -> Result<(), StartError> {
+    let Some(noted) = marker.noted() else { return Ok(()) };
+    let failed = |error: ReadError| StartError::Books { path: path.into(), error: error.into() };
+    let found = disk.ledger().find_commit(noted.seq).map_err(failed)?;
+    let (path, marker) = (path.into(), marker.path().into());
+    match found {
+        Some(found) if found == noted => Ok(()),
+        Some(_) => Err(StartError::BooksOther { path, noted: noted.seq.0, marker }),
+        None => {
+            let found = disk.ledger().last_commit().seq.0;
+            Err(StartError::BooksOld { path, found, noted: noted.seq.0, marker })
+        }
+    }
 }
 
 /// The clock, in the one place that reads it. A clock before 1970 reads as 1970.

@@ -4,11 +4,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, Flush, chain};
-use super::error::CommitError;
+use super::error::{CommitError, ReadError};
 use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
@@ -97,6 +97,19 @@ impl Disk {
     #[must_use]
     pub fn last_commit(&self) -> Commit {
         self.last
+    }
+
+    /// The commit of that number, if the file has it: number 0 and zeros is what every file begins with.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find_commit(&self, seq: CommitSeq) -> Result<Option<Commit>, ReadError> {
+        if seq.0 == 0 {
+            return Ok(Some(Commit { seq, hash: [0; 32] }));
+        }
+        let mut statement = self.connection.prepare_cached("SELECT hash FROM commits WHERE seq = ?")?;
+        let hash: Option<[u8; 32]> = statement.query_row([seq], |row| row.get(0)).optional()?;
+        Ok(hash.map(|hash| Commit { seq, hash }))
     }
 
     /// The file.
