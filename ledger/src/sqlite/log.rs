@@ -127,8 +127,8 @@ impl LogFile {
     }
 }
 
-/// Asks for the count of names alone. Whoever asks for a file's times too, as [`File::metadata`] does, has Linux (from 6.13 on) give
-/// the next write a time of its own, and the next sync may have that to write: a tenth of a commit of 64 transfers.
+/// Asks for the count of names alone: with all that [`File::metadata`] asks for, small commits took a tenth longer. (Probably because
+/// Linux, from 6.13 on, gives the next write a time of its own once somebody has asked for the last one's.)
 #[cfg(target_os = "linux")]
 fn is_named(file: &File) -> io::Result<bool> {
     use rustix::fs::{AtFlags, StatxFlags, statx};
