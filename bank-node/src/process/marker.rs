@@ -12,6 +12,8 @@ use hundi_ledger::sqlite::Commit;
 use hundi_protocol::Digest;
 use tracing::warn;
 
+use super::StartError;
+
 /// The marker's name, in the folder of the bank.
 const FILE: &str = "bank.db.exists";
 const TEXT: &str = "This bank has voted from its file bank.db. Without that file, or with an older copy of it, it must not start.\n";
@@ -31,12 +33,12 @@ pub(super) struct Marker {
 
 impl Marker {
     /// Reads what is noted in the folder, if anything is. Programs of before noted no commit.
-    pub(super) fn read(folder: &Path) -> io::Result<Self> {
+    pub(super) fn read(folder: &Path) -> Result<Self, StartError> {
         let path = folder.join(FILE);
         let (exists, text) = match std::fs::read(&path) {
             Ok(bytes) => (true, String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => (false, String::new()),
-            Err(error) => return Err(error),
+            Err(error) => return Err(StartError::Marker { path, error }),
         };
         let noted = text.lines().find_map(|line| parse(line.strip_prefix(COMMIT)?));
         Ok(Marker { path, exists, noted, file: None, failing: false })

@@ -247,8 +247,7 @@ fn open_books(
     signer: &Signer,
 ) -> Result<(SqliteBooks, BankDisk, Marker), StartError> {
     let failed = |error| StartError::Books { path: path.into(), error };
-    let mut marker = Marker::read(&config.folder)
-        .map_err(|error| StartError::Marker { path: config.folder.clone(), error })?;
+    let mut marker = Marker::read(&config.folder)?;
     let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     if marker.exists() && !is_there {
         return Err(StartError::BooksGone { path: path.into(), marker: marker.path().into() });
