@@ -277,6 +277,16 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
     let plain = folder.path().join("plain.db");
     rusqlite::Connection::open(&plain).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
     let bytes = std::fs::read(&plain).unwrap();
+    let [logged, marked, emptied, tiny] =
+        ["logged.db", "marked.db", "emptied.db", "tiny.db"].map(|name| folder.path().join(name));
+    for (path, sql) in [
+        (&logged, "PRAGMA journal_mode = WAL; CREATE TABLE t(x)"),
+        (&marked, "PRAGMA user_version = 5"),
+        (&emptied, "CREATE TABLE t(x); DROP TABLE t"),
+    ] {
+        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+    std::fs::write(&tiny, b"x").unwrap();
     let inner = folder.path().join("folder");
     std::fs::create_dir(&inner).unwrap();
     let device = PathBuf::from("/dev/null");
@@ -284,6 +294,10 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
         (&text, "not an SQLite file"),
         (&other, "not a ledger"),
         (&plain, "not a ledger"),
+        (&logged, "not a ledger"),
+        (&marked, "not a ledger"),
+        (&emptied, "not a ledger"),
+        (&tiny, "not an SQLite file"),
         (&inner, "cannot open"),
         (&device, "no regular file"),
     ] {
@@ -294,6 +308,9 @@ fn what_is_no_ledger_is_refused_without_a_trace() {
     let mut left: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["folder", "notes.txt", "other.db", "plain.db"]);
+    assert_eq!(
+        left,
+        ["emptied.db", "folder", "logged.db", "marked.db", "notes.txt", "other.db", "plain.db", "tiny.db"]
+    );
     assert_eq!(std::fs::read(&plain).unwrap(), bytes, "it is still no file with a log");
 }

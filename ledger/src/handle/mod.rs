@@ -66,7 +66,7 @@ impl Ledger {
     /// Opens the file, or creates it, with the system's clock.
     ///
     /// While it is open, let your process open the file by SQLite alone, as often as you like: to copy it by `std::fs::copy`, say, ends
-    /// SQLite's locks on it (see [`CommitError::LogRemoved`](sqlite::CommitError::LogRemoved)). [`sqlite::backup`] copies it.
+    /// SQLite's locks on it (see [`CommitError::Displaced`](sqlite::CommitError::Displaced)). [`sqlite::backup`] copies it.
     ///
     /// # Errors
     /// See [`OpenError`].

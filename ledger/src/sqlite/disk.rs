@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::log::{CheckpointPlan, LogFile};
+use super::place::Place;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -53,6 +54,8 @@ struct Unsynced {
 pub struct Disk {
     pub(super) connection: Connection,
     path: PathBuf,
+    /// Where the file is; `None` only where SQLite has files of its own.
+    file: Option<Place>,
     last: Commit,
     unsynced: Option<Unsynced>,
     /// As the connection is set.
@@ -74,11 +77,14 @@ impl Disk {
         last: Commit,
         ids: IdWriter,
         ownership: Ownership,
-    ) -> Self {
-        let log = LogFile::new(&path);
-        Self {
+    ) -> std::io::Result<Self> {
+        let log = LogFile::new(&path)?;
+        // A name that is a link may come to lead elsewhere; what counts is where the log is looked for.
+        let file = Place::of(path.canonicalize().unwrap_or_else(|_| path.clone()))?;
+        Ok(Self {
             connection,
             path,
+            file,
             last,
             unsynced: None,
             synced_by: SyncedBy::Sqlite,
@@ -90,7 +96,7 @@ impl Disk {
             ids,
             guard,
             _ownership: ownership,
-        }
+        })
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -216,7 +222,7 @@ impl Disk {
         self.poisoned = true;
         if let Some(Unsynced { commit, rows }) = self.unsynced.take() {
             self.log.sync().map_err(CommitError::Sync)?;
-            self.check_log()?;
+            self.check_in_place()?;
             self.last = commit;
             self.make_room(rows);
         }
@@ -225,20 +231,27 @@ impl Disk {
 
     /// The transaction is on disk.
     pub(super) fn committed(&mut self, commit: Commit, rows: usize) -> Result<(), CommitError> {
-        self.check_log()?;
+        self.check_in_place()?;
         self.last = commit;
         self.checkpoint_if_large(rows).map_err(CommitError::Unknown)?;
         self.poisoned = false;
         Ok(())
     }
 
-    /// See [`LogFile::check_in_place`]. A log that was removed still has what was acknowledged, which is brought to safety.
-    fn check_log(&self) -> Result<(), CommitError> {
-        self.log.check_in_place().inspect_err(|_| {
-            if let Err(error) = checkpoint(&self.connection) {
-                tracing::error!(%error, "the log that was removed could not be copied into the file");
-            }
-        })
+    /// Whether the next one to open the ledger will find what is written. If its log has lost its name, what that holds is written anew.
+    fn check_in_place(&self) -> Result<(), CommitError> {
+        if let Some(file) = &self.file
+            && !file.is_kept().map_err(CommitError::Sync)?
+        {
+            return Err(CommitError::Displaced { path: file.path().into(), saved: None });
+        }
+        if self.log.is_in_place().map_err(CommitError::Sync)? {
+            return Ok(());
+        }
+        let saved = self.log.write_anew().inspect_err(|error| {
+            tracing::error!(%error, "what {} held could not be saved", self.log.path().display());
+        });
+        Err(CommitError::Displaced { path: self.log.path().into(), saved: saved.ok() })
     }
 
     /// The transaction was rolled back, cleanly.
@@ -272,6 +285,7 @@ impl Disk {
     /// Any error is final, as in [`Disk::commit`].
     pub fn checkpoint(&mut self) -> Result<(), CommitError> {
         self.start()?;
+        self.check_in_place()?;
         checkpoint(&self.connection).map_err(CommitError::Unknown)?;
         self.unharmed();
         Ok(())
@@ -297,7 +311,12 @@ impl Disk {
 impl Drop for Disk {
     /// A disk that never failed leaves one file: closing the last connection copies the log and removes it.
     fn drop(&mut self) {
-        if !self.poisoned {
+        if self.poisoned {
+            return;
+        }
+        if let Err(error) = self.check_in_place() {
+            tracing::error!(%error, "the log is not copied into the file");
+        } else {
             let copied = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
             debug_assert!(copied.is_ok(), "a flag of the connection");
         }
@@ -414,7 +433,7 @@ mod tests {
         disk.log.replace(File::open("/dev/null").unwrap()); // It cannot be synced.
         let failed = disk.sync();
         assert!(matches!(failed, Err(CommitError::Sync(_))), "{failed:?}");
-        disk.log = LogFile::new(&path);
+        disk.log = LogFile::new(&path).unwrap();
         engine::create_accounts(&mut state, Timestamp(2), &[Account::new(2, 1, 1)]).unwrap();
         let next = [
             disk.sync().map(|_| ()),

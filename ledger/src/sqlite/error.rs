@@ -1,6 +1,6 @@
 //! What can go wrong between the ledger and its file, and whose fault it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -125,6 +125,17 @@ fn damage(error: &rusqlite::Error) -> Option<String> {
     }
 }
 
+fn whereabouts(path: &Path, saved: Option<&Path>) -> String {
+    match saved {
+        Some(saved) if saved == path => "what it held stands there again: open the ledger anew".to_owned(),
+        Some(saved) => {
+            let saved = saved.display();
+            format!("what it held is in {saved}: put that in its place when nobody has the ledger open")
+        }
+        None => "bring it back before the ledger is opened again".to_owned(),
+    }
+}
+
 /// Why a commit failed. In every case the file must be opened again: what the commit held is *unknown* to be on disk.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -135,14 +146,19 @@ pub enum CommitError {
     /// The log could not be synced; nobody can say whether the commit will be there after a restart.
     #[error("the commit may or may not be on disk: syncing the log: {0}")]
     Sync(#[source] std::io::Error),
-    /// The log was removed while it was in use: by a program that does not ask SQLite, or because this process opened and closed
-    /// the ledger's file by itself, which ends SQLite's locks on it (POSIX). What was acknowledged before has been copied into
-    /// the file, if that was possible.
+    /// The ledger's file or its log was removed, moved or replaced while it was in use: by somebody who does not ask SQLite, or
+    /// by another program because this process had opened and closed the file by itself, which ends SQLite's locks on it (POSIX).
+    /// The next one to open the ledger would not find what was acknowledged, so nothing more is.
     #[error(
-        "the commit may or may not be on disk: {} was removed while it was in use; see that no program removes it, and that \
-         this one opens the ledger's file only through SQLite", .0.display()
+        "the commit may or may not be on disk: {} was removed, moved or replaced while it was in use; {}",
+        .path.display(), whereabouts(.path, .saved.as_deref())
     )]
-    LogRemoved(PathBuf),
+    Displaced {
+        /// What is not in its place.
+        path: PathBuf,
+        /// Where what the log held has been written: to its place, or beside it, where another one stands there.
+        saved: Option<PathBuf>,
+    },
     /// The application's part failed and nothing of the commit was written. The state in memory is ahead of the
     /// file, so it has to be opened again.
     #[error("the application's part of the commit failed, nothing was written: {0}")]

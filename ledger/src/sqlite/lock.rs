@@ -40,33 +40,42 @@ impl Ownership {
 /// Refuses what cannot be a ledger, before SQLite or a side file leaves something beside it. A missing file may become one.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     let io = |source| OpenError::Io { what: format!("cannot open {}", path.display()), source };
-    match path.metadata() {
+    let length = match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         found => match found.map_err(io)? {
-            what if what.is_file() => {}
+            what if what.is_file() => what.len(),
             what if what.is_dir() => return Err(io(ErrorKind::IsADirectory.into())),
             _ => return Err(io(std::io::Error::other("it is no regular file"))),
         },
-    }
+    };
+    let not_sqlite = || OpenError::Damaged("it is not an SQLite file".into());
     match look_at(path) {
-        Ok((APPLICATION_ID, _)) => Ok(()),
-        // Empty, as a ledger's file is while the log holds all that was ever written.
-        Ok((0, 0)) => Ok(()),
-        Ok(_) => Err(OpenError::NotALedger),
+        // SQLite takes a file of one byte for an empty one.
+        Ok(_) if (1..PAGE_MIN).contains(&length) => Err(not_sqlite()),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::NotALedger),
         Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Err(OpenError::Damaged("it is not an SQLite file".into())),
+            Some(ErrorCode::NotADatabase) => Err(not_sqlite()),
             Some(ErrorCode::CannotOpen) => why_not(path).map_or(Ok(()), |source| Err(io(source))),
             _ => Ok(()), // Whoever looks closer says what is wrong with it.
         },
     }
 }
 
-/// Whose file it says it is, and how many tables, indexes and views it has.
-fn look_at(path: &Path) -> rusqlite::Result<(i32, i64)> {
+/// The smallest page, in bytes.
+const PAGE_MIN: u64 = 512;
+
+/// Whether the file can be a ledger's: it says so, or there is nothing in it, as while the log holds all that was ever written.
+fn look_at(path: &Path) -> rusqlite::Result<bool> {
     let connection = unlogged::open(path)?;
-    let application = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let objects = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    Ok((application, objects))
+    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = ask("PRAGMA application_id")?;
+    if application != 0 {
+        return Ok(application == i64::from(APPLICATION_ID));
+    }
+    let is_new = ask("PRAGMA user_version")? == 0 && ask("PRAGMA page_count")? <= 1;
+    // A schema that cannot be read is somebody's.
+    Ok(is_new && ask("SELECT count(*) FROM sqlite_schema").is_ok_and(|objects| objects == 0))
 }
 
 /// What the system says about a file that SQLite could not open.

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::error::{CommitError, OpenError};
+use super::error::OpenError;
 use super::frames;
 use super::lock::Ownership;
+use super::place::Place;
 
 /// Bytes that are written over at a time.
 const CHUNK: usize = 1 << 20;
@@ -76,19 +77,25 @@ pub(super) fn log_path(ledger: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The log's file, opened beside SQLite, which makes it with the first look at the file and keeps it as long as a connection is
+/// The log's file, opened beside SQLite, which makes it with the first look at the ledger and keeps it as long as a connection is
 /// open. (SQLite has no locks on it that closing it could end.)
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: Option<File>,
+    /// Where the file is; `None` only where SQLite has files of its own.
+    place: Option<Place>,
 }
 
 impl LogFile {
-    pub(super) fn new(ledger: &Path) -> Self {
+    pub(super) fn new(ledger: &Path) -> io::Result<Self> {
         let path = log_path(ledger);
-        let file = OpenOptions::new().write(true).open(&path).ok(); // If not now, then when it is needed.
-        Self { path, file }
+        let place = Place::of(path.clone())?;
+        let file = match &place {
+            Some(_) => Some(OpenOptions::new().read(true).write(true).open(&path)?),
+            None => None,
+        };
+        Ok(Self { path, file, place })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -112,39 +119,34 @@ impl LogFile {
         self.open()?.sync_data()
     }
 
-    /// Refuses if the log has no name any more: what is written to it would end with this process.
-    ///
-    /// SQLite's locks keep other programs from removing it, unless this process has lost them (see [`unlogged`]), or they do not
-    /// ask SQLite.
-    ///
-    /// [`unlogged`]: super::unlogged
-    pub(super) fn check_in_place(&self) -> Result<(), CommitError> {
-        let Some(file) = &self.file else { return Ok(()) };
-        match is_named(file).map_err(CommitError::Sync)? {
-            true => Ok(()),
-            false => Err(CommitError::LogRemoved(self.path.clone())),
-        }
+    /// Whether the next one to open the ledger will find this log. SQLite's locks keep other programs from removing it, unless this
+    /// process has lost them (see `unlogged`), or somebody does not ask SQLite.
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        self.place.as_ref().map_or(Ok(true), Place::is_kept)
     }
-}
 
-/// Asks for the count of names alone: with all that [`File::metadata`] asks for, small commits took a tenth longer. (Probably because
-/// Linux, from 6.13 on, gives the next write a time of its own once somebody has asked for the last one's.)
-#[cfg(target_os = "linux")]
-fn is_named(file: &File) -> io::Result<bool> {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
-    Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink > 0)
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn is_named(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.nlink() > 0)
-}
-
-/// Elsewhere a file that is open keeps its name.
-#[cfg(not(unix))]
-fn is_named(_: &File) -> io::Result<bool> {
-    Ok(true)
+    /// Writes what a log that has lost its name holds to where the next one to open the ledger finds it; if another log is there by now, to
+    /// a file beside it. Gives the file's name. The log's writer may do this between its commits.
+    ///
+    /// To copy the log into the ledger's file instead would leave that a mixture where a reader does not let the whole log be copied.
+    pub(super) fn write_anew(&self) -> io::Result<PathBuf> {
+        let mut from = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
+        let mut saved = self.path.clone().into_os_string();
+        saved.push(".saved");
+        let saved = PathBuf::from(saved);
+        let mut to = OpenOptions::new().write(true).create_new(true).open(&saved)?;
+        from.seek(SeekFrom::Start(0))?;
+        io::copy(&mut from, &mut to)?;
+        to.sync_all()?;
+        let is_back = std::fs::hard_link(&saved, &self.path).is_ok(); // Not if there is another.
+        if is_back {
+            std::fs::remove_file(&saved)?;
+        }
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(if is_back { self.path.clone() } else { saved })
+    }
 }
 
 /// How many pages the log holds, as SQLite says after each commit of a connection: to ask by a pragma would cost a

@@ -14,6 +14,7 @@ use super::load::read_account;
 use super::lock::refuse_foreign;
 use super::log;
 use super::reads::Source;
+use super::unlogged;
 use crate::{Account, Phase, Timestamp, TransferId};
 
 /// A connection that only reads, and sees what is committed.
@@ -28,7 +29,7 @@ const CACHE_KIB: i64 = 32 * 1024;
 impl Lookup {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let connection = Connection::open_with_flags(unlogged::plain(path), flags)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;

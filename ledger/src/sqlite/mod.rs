@@ -18,6 +18,7 @@ mod log;
 mod lookup;
 mod number;
 mod open;
+mod place;
 pub(crate) mod reads;
 mod room;
 mod rows;

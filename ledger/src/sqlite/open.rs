@@ -18,6 +18,7 @@ use super::log;
 use super::lookup::Lookup;
 use super::schema::{self, AppSchema};
 use super::state::{State, Tuning};
+use super::unlogged;
 use crate::{CommitSeq, Last, Timestamp};
 
 /// How a file is opened.
@@ -88,13 +89,15 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
     let plan = log::CheckpointPlan::new(length, options.log_kib);
-    Ok((state, Disk::new((connection, guard, plan), PathBuf::from(path), commit, ids, ownership)))
+    let disk = Disk::new((connection, guard, plan), PathBuf::from(path), commit, ids, ownership)
+        .map_err(|source| OpenError::Io { what: format!("cannot look after {}", path.display()), source })?;
+    Ok((state, disk))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(unlogged::plain(path), flags)?;
     connection.busy_timeout(Duration::from_secs(10))?; // A reader may hold the log for a moment.
     connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
