@@ -201,8 +201,12 @@ fn a_log_whose_place_another_has_taken_is_saved_beside_it() {
     let log = log_of(&ledger.path().canonicalize().unwrap());
     std::fs::remove_file(&log).unwrap();
     std::fs::write(&log, b"").unwrap();
-    let saved = log.with_extension("db-wal.saved");
+    // What was saved another time is not touched.
+    let before = log.with_extension("db-wal.saved");
+    std::fs::write(&before, b"kept").unwrap();
+    let saved = log.with_extension("db-wal.saved-2");
     assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
+    assert_eq!(std::fs::read(&before).unwrap(), b"kept");
     std::fs::rename(&saved, &log).unwrap(); // As the error says.
     ledger.check_after_kill();
 }

@@ -131,10 +131,7 @@ impl LogFile {
     /// To copy the log into the ledger's file instead would leave that a mixture where a reader does not let the whole log be copied.
     pub(super) fn write_anew(&self) -> io::Result<PathBuf> {
         let mut from = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
-        let mut saved = self.path.clone().into_os_string();
-        saved.push(".saved");
-        let saved = PathBuf::from(saved);
-        let mut to = OpenOptions::new().write(true).create_new(true).open(&saved)?;
+        let (saved, mut to) = self.new_file_beside()?;
         from.seek(SeekFrom::Start(0))?;
         io::copy(&mut from, &mut to)?;
         to.sync_all()?;
@@ -146,6 +143,21 @@ impl LogFile {
             File::open(folder)?.sync_all()?;
         }
         Ok(if is_back { self.path.clone() } else { saved })
+    }
+
+    /// A file that nobody has: one that was saved before is nobody's to write over.
+    fn new_file_beside(&self) -> io::Result<(PathBuf, File)> {
+        let mut last = ErrorKind::AlreadyExists.into();
+        for ending in [".saved", ".saved-2", ".saved-3", ".saved-4"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(ending);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((path.into(), file)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
     }
 }
 
