@@ -67,12 +67,13 @@ fn whatever_else_this_process_does_with_the_file_others_leave_its_log_alone() {
     let ledger = Ledger::open(&path).unwrap();
     ledger.create_accounts(accounts().to_vec()).unwrap();
     let copy = folder.path().join("copy.db");
-    let uses: [(&str, &dyn Fn()); 6] = [
+    let uses: [(&str, &dyn Fn()); 7] = [
         ("opened once", &|| {}),
         ("a second time", &|| assert!(Ledger::open(&path).is_err())),
         ("verified", &|| assert_eq!(sqlite::verify(&path).unwrap().accounts, 2)),
         ("backed up", &|| assert_eq!(sqlite::backup(&path, &copy).unwrap().accounts, 2)),
         ("read", &|| drop(Snapshot::open(&path).unwrap())),
+        ("cut short", &|| own.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap()),
         ("queried", &|| own.query_row("SELECT count(*) FROM v_transfers", [], |_| Ok(())).unwrap()),
     ];
     let mut made = 0;
@@ -221,6 +222,14 @@ fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
 
     let Displaced { folder, acknowledged, state, disk } = Displaced::new(4);
     std::fs::remove_file(log_of(&folder.path().join("app.db"))).unwrap();
+    drop((state, disk));
+    check_has(&folder.path().join("app.db"), acknowledged);
+
+    // An orderly end after a commit that failed leaves what was written anew.
+    let mut ledger = Displaced::new(4);
+    std::fs::remove_file(log_of(&ledger.path())).unwrap();
+    ledger.next_commit();
+    let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
     check_has(&folder.path().join("app.db"), acknowledged);
 }
