@@ -6,6 +6,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hundi_ledger::sqlite::{self, CommitError, Disk, Options, Snapshot, State};
 use hundi_ledger::{
@@ -13,6 +14,12 @@ use hundi_ledger::{
 };
 
 const LOOK: &str = "HUNDI_LOOK_AT_LEDGER";
+
+/// A child that another test starts holds all locks of this process for a moment, until it is a program of its own.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Another process looks at the file as any program would, by SQLite alone, and says how many transfers it sees.
 fn look(path: &Path) -> u64 {
@@ -59,6 +66,7 @@ fn transfer(id: u128) -> Transfer {
 
 #[test]
 fn whatever_else_this_process_does_with_the_file_others_leave_its_log_alone() {
+    let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.db");
     // An app's own connection, which was there first.
@@ -171,6 +179,7 @@ fn check_has(path: &Path, acknowledged: u128) {
 
 #[test]
 fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_written_anew() {
+    let _one = one_at_a_time();
     let aside = |path: &Path| path.with_file_name("aside");
     type Way<'a> = (&'a str, &'a dyn Fn(&Path));
     let ways: [Way<'_>; 3] = [
@@ -196,24 +205,114 @@ fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_written_anew() {
     }
 }
 
+/// Nobody reads the ledger, and whoever tries is told of the file.
+fn check_refused(ledger: &Path, named: &Path) {
+    let refused = [
+        sqlite::backup(ledger, ledger.with_extension("backup")).map(drop).unwrap_err().to_string(),
+        Snapshot::open(ledger).map(drop).unwrap_err().to_string(),
+        sqlite::verify(ledger).map(drop).unwrap_err().to_string(),
+    ];
+    assert!(refused.iter().all(|error| error.contains(&named.display().to_string())), "{refused:?}");
+}
+
 #[test]
-fn a_log_whose_place_another_has_taken_is_saved_beside_it() {
+fn a_log_whose_place_another_has_taken_is_saved_beside_it_and_nobody_goes_on_without() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let log = log_of(&ledger.path().canonicalize().unwrap());
+    let of_others = std::fs::read(&log).unwrap();
+    ledger.acknowledge(3);
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(&log, of_others).unwrap();
+    let saved = log.with_extension("db-wal.saved");
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk)); // An orderly end, and somebody starts it again.
+    let path = folder.path().join("app.db");
+    check_refused(&path, &saved);
+    let error = Ledger::open(&path).unwrap_err().to_string();
+    assert!(error.contains(&format!("move it to {}", log.display())), "{error}");
+    std::fs::rename(&saved, &log).unwrap(); // As the error says.
+    check_has(&path, acknowledged);
+}
+
+#[test]
+fn an_empty_log_that_a_reader_left_is_replaced() {
+    let _one = one_at_a_time();
     let mut ledger = Displaced::new(4);
     let log = log_of(&ledger.path().canonicalize().unwrap());
     std::fs::remove_file(&log).unwrap();
-    std::fs::write(&log, b"").unwrap();
-    // What was saved another time is not touched.
-    let before = log.with_extension("db-wal.saved");
-    std::fs::write(&before, b"kept").unwrap();
-    let saved = log.with_extension("db-wal.saved-2");
-    assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
-    assert_eq!(std::fs::read(&before).unwrap(), b"kept");
-    std::fs::rename(&saved, &log).unwrap(); // As the error says.
+    assert!(Snapshot::open(ledger.path()).is_err(), "the log's index knows of more than there is");
+    assert_eq!(log.metadata().unwrap().len(), 0);
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(log)));
     ledger.check_after_kill();
 }
 
 #[test]
+fn what_could_not_be_saved_is_saved_later_and_a_part_of_it_passes_for_nothing() {
+    let _one = one_at_a_time();
+    for at_the_end in [false, true] {
+        let mut ledger = Displaced::new(4);
+        let log = log_of(&ledger.path().canonicalize().unwrap());
+        std::fs::remove_file(&log).unwrap();
+        let in_the_way = log.with_extension("db-wal.saved.partial");
+        std::fs::create_dir(&in_the_way).unwrap(); // As a disk that is full.
+        assert_eq!(ledger.next_commit(), (log.clone(), None));
+        check_refused(&ledger.path(), &in_the_way);
+        std::fs::remove_dir(&in_the_way).unwrap();
+        std::fs::write(&in_the_way, b"what there was room for").unwrap();
+        check_refused(&ledger.path(), &in_the_way);
+        if !at_the_end {
+            assert!(matches!(ledger.disk.sync(), Err(CommitError::Poisoned)));
+            assert!(log.exists() && !in_the_way.exists(), "it was tried again");
+        }
+        let Displaced { folder, acknowledged, state, disk } = ledger;
+        drop((state, disk));
+        check_has(&folder.path().join("app.db"), acknowledged);
+    }
+}
+
+#[test]
+fn a_log_is_written_anew_for_the_same_people() {
+    let _one = one_at_a_time();
+    use std::os::unix::fs::PermissionsExt as _;
+    for wanted in [0o600, 0o660] {
+        let mut ledger = Displaced::new(4);
+        let log = log_of(&ledger.path().canonicalize().unwrap());
+        std::fs::set_permissions(&log, std::fs::Permissions::from_mode(wanted)).unwrap();
+        std::fs::remove_file(&log).unwrap();
+        assert_eq!(ledger.next_commit().1.as_ref(), Some(&log));
+        assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, wanted);
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_made_anew_beside_its_log() {
+    let _one = one_at_a_time();
+    let Displaced { folder, acknowledged, state, disk } = Displaced::new(4);
+    let path = folder.path().join("app.db");
+    let after = folder.path().join("after.db");
+    std::fs::copy(&path, &after).unwrap();
+    let log = std::fs::read(log_of(&path)).unwrap();
+    std::fs::write(log_of(&after), &log).unwrap();
+    let file = std::fs::read(&after).unwrap();
+    std::fs::remove_file(&after).unwrap();
+    for empty in [false, true] {
+        if empty {
+            std::fs::write(&after, b"").unwrap();
+        }
+        let error = Ledger::open(&after).unwrap_err().to_string();
+        assert!(error.contains("after.db-wal") && error.contains("gone or empty"), "{error}");
+        assert_eq!(std::fs::read(log_of(&after)).unwrap(), log);
+    }
+    std::fs::write(&after, file).unwrap();
+    check_has(&after, acknowledged);
+    drop((state, disk));
+}
+
+#[test]
 fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
+    let _one = one_at_a_time();
     let mut ledger = Displaced::new(4);
     std::fs::remove_file(log_of(&ledger.path())).unwrap();
     let error = ledger.disk.checkpoint().unwrap_err();
@@ -236,6 +335,7 @@ fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
 
 #[test]
 fn a_file_that_was_moved_or_replaced_takes_no_commit() {
+    let _one = one_at_a_time();
     for replace in [false, true] {
         let mut ledger = Displaced::new(4);
         let path = ledger.path();
@@ -254,6 +354,7 @@ fn a_file_that_was_moved_or_replaced_takes_no_commit() {
 
 #[test]
 fn a_process_that_gave_its_locks_away_notices() {
+    let _one = one_at_a_time();
     let mut ledger = Displaced::new(4);
     let path = ledger.path();
     assert!(is_locked(&path));
@@ -270,6 +371,7 @@ fn a_process_that_gave_its_locks_away_notices() {
 
 #[test]
 fn a_name_that_sqlite_would_take_for_something_else_is_a_file() {
+    let _one = one_at_a_time();
     const IN: &str = "HUNDI_ODD_NAMES_IN";
     if std::env::var_os(IN).is_some() {
         for name in ["file:app.db", ":memory:", "a?b#c%20d.db"] {

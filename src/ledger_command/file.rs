@@ -52,7 +52,10 @@ pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
         return damaged(path, error);
     }
     let what = match error {
-        OpenError::InUse(_) | OpenError::NotFound(_) => error.to_string(),
+        OpenError::InUse(_)
+        | OpenError::NotFound(_)
+        | OpenError::LogSaved { .. }
+        | OpenError::FileGone { .. } => error.to_string(),
         _ => format!("{}: {error}", path.display()),
     };
     match error {

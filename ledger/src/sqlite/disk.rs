@@ -61,6 +61,8 @@ pub struct Disk {
     /// As the connection is set.
     synced_by: SyncedBy,
     poisoned: bool,
+    /// The log has lost its name, and what it holds is not saved yet.
+    unsaved: bool,
     bounds: Bounds,
     plan: CheckpointPlan,
     log: LogFile,
@@ -89,6 +91,7 @@ impl Disk {
             unsynced: None,
             synced_by: SyncedBy::Sqlite,
             poisoned: false,
+            unsaved: false,
             bounds: Bounds::new(),
             plan,
             log,
@@ -217,6 +220,9 @@ impl Disk {
     /// [`Disk::committed`] and [`Disk::unharmed`] is final.
     fn start(&mut self) -> Result<(), CommitError> {
         if self.poisoned {
+            if self.unsaved {
+                self.save_log();
+            }
             return Err(CommitError::Poisoned);
         }
         self.poisoned = true;
@@ -238,20 +244,35 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether the next one to open the ledger will find what is written. If its log has lost its name, what that holds is written anew.
-    fn check_in_place(&self) -> Result<(), CommitError> {
+    /// Whether the next one to open the ledger will find what is written. If its log has lost its name, what that holds is saved.
+    fn check_in_place(&mut self) -> Result<(), CommitError> {
+        let unseen = |path: &Path, source| CommitError::Unseen { path: path.into(), source };
         if let Some(file) = &self.file
-            && !file.is_kept().map_err(CommitError::Sync)?
+            && !file.is_kept().map_err(|error| unseen(file.path(), error))?
         {
             return Err(CommitError::Displaced { path: file.path().into(), saved: None });
         }
-        if self.log.is_in_place().map_err(CommitError::Sync)? {
+        if self.log.is_in_place().map_err(|error| unseen(self.log.path(), error))? {
             return Ok(());
         }
-        let saved = self.log.write_anew().inspect_err(|error| {
-            tracing::error!(%error, "what {} held could not be saved", self.log.path().display());
-        });
-        Err(CommitError::Displaced { path: self.log.path().into(), saved: saved.ok() })
+        Err(CommitError::Displaced { path: self.log.path().into(), saved: self.save_log() })
+    }
+
+    /// This process alone still has what a log without a name holds: until it is saved, that is tried again with each call, and at the end.
+    fn save_log(&mut self) -> Option<PathBuf> {
+        let saved = self.log.save();
+        self.unsaved = saved.is_err();
+        let log = self.log.path().display();
+        match saved {
+            Ok(saved) => {
+                tracing::error!("{log} was removed or moved; what it held is in {}", saved.display());
+                Some(saved)
+            }
+            Err(error) => {
+                tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved yet");
+                None
+            }
+        }
     }
 
     /// The transaction was rolled back, cleanly.
@@ -311,6 +332,9 @@ impl Disk {
 impl Drop for Disk {
     /// A disk that never failed leaves one file: closing the last connection copies the log and removes it.
     fn drop(&mut self) {
+        if self.unsaved {
+            self.save_log();
+        }
         if self.poisoned {
             return;
         }

@@ -14,6 +14,31 @@ pub enum OpenError {
     /// There is no such file and it was not to be created.
     #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
+    /// The log was lost while the ledger was in use, and what it held stands beside it: see [`CommitError::Displaced`].
+    #[error(
+        "{} holds {} of a log that was lost in use, with what was acknowledged and is not in the ledger's file: move it to {}, and \
+         open the ledger again; or remove it, to go on without that",
+        .saved.display(), if *.complete { "all" } else { "the beginning" }, .log.display()
+    )]
+    LogSaved {
+        /// The copy.
+        saved: PathBuf,
+        /// Where it belongs.
+        log: PathBuf,
+        /// Whether it was written to its end.
+        complete: bool,
+    },
+    /// The file is gone, and its log is not.
+    #[error(
+        "{} is gone or empty, and its log {} is not: bring the file back, for a new one would have what the log holds removed",
+        .path.display(), .log.display()
+    )]
+    FileGone {
+        /// The file.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
     /// An SQLite file of another program.
     #[error("the file is not a ledger")]
     NotALedger,
@@ -130,7 +155,7 @@ fn whereabouts(path: &Path, saved: Option<&Path>) -> String {
         Some(saved) if saved == path => "what it held stands there again: open the ledger anew".to_owned(),
         Some(saved) => {
             let saved = saved.display();
-            format!("what it held is in {saved}: put that in its place when nobody has the ledger open")
+            format!("what it held is in {saved}: move that to its place when nobody has the ledger open")
         }
         None => "bring it back before the ledger is opened again".to_owned(),
     }
@@ -158,6 +183,14 @@ pub enum CommitError {
         path: PathBuf,
         /// Where what the log held has been written: to its place, or beside it, where another one stands there.
         saved: Option<PathBuf>,
+    },
+    /// Whether the ledger's file and its log are in their places cannot be seen.
+    #[error("the commit may or may not be on disk: cannot see whether {} is in its place: {source}", .path.display())]
+    Unseen {
+        /// What was looked for.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
     },
     /// The application's part failed and nothing of the commit was written. The state in memory is ahead of the
     /// file, so it has to be opened again.

@@ -17,6 +17,7 @@ use super::error::OpenError;
 use super::frames;
 use super::lock::Ownership;
 use super::place::Place;
+use super::rescue;
 
 /// Bytes that are written over at a time.
 const CHUNK: usize = 1 << 20;
@@ -125,39 +126,9 @@ impl LogFile {
         self.place.as_ref().map_or(Ok(true), Place::is_kept)
     }
 
-    /// Writes what a log that has lost its name holds to where the next one to open the ledger finds it; if another log is there by now, to
-    /// a file beside it. Gives the file's name. The log's writer may do this between its commits.
-    ///
-    /// To copy the log into the ledger's file instead would leave that a mixture where a reader does not let the whole log be copied.
-    pub(super) fn write_anew(&self) -> io::Result<PathBuf> {
-        let mut from = self.file.as_ref().ok_or(ErrorKind::NotFound)?;
-        let (saved, mut to) = self.new_file_beside()?;
-        from.seek(SeekFrom::Start(0))?;
-        io::copy(&mut from, &mut to)?;
-        to.sync_all()?;
-        let is_back = std::fs::hard_link(&saved, &self.path).is_ok(); // Not if there is another.
-        if is_back {
-            std::fs::remove_file(&saved)?;
-        }
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(if is_back { self.path.clone() } else { saved })
-    }
-
-    /// A file that nobody has: one that was saved before is nobody's to write over.
-    fn new_file_beside(&self) -> io::Result<(PathBuf, File)> {
-        let mut last = ErrorKind::AlreadyExists.into();
-        for ending in [".saved", ".saved-2", ".saved-3", ".saved-4"] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(ending);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((path.into(), file)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => last = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last)
+    /// Saves what it holds when it is not in its place: see [`rescue::save`].
+    pub(super) fn save(&self) -> io::Result<PathBuf> {
+        rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path)
     }
 }
 

@@ -14,6 +14,7 @@ use super::load::read_account;
 use super::lock::refuse_foreign;
 use super::log;
 use super::reads::Source;
+use super::rescue;
 use super::unlogged;
 use crate::{Account, Phase, Timestamp, TransferId};
 
@@ -43,6 +44,7 @@ impl Lookup {
     /// Looks at the log first: see [`log`].
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
+        rescue::refuse_leftover(&log::log_path(path))?;
         log::check_beside_owner(path)?;
         let lookup = Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),

@@ -20,6 +20,7 @@ mod number;
 mod open;
 mod place;
 pub(crate) mod reads;
+mod rescue;
 mod room;
 mod rows;
 mod schema;

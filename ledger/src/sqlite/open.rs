@@ -16,6 +16,7 @@ use super::load;
 use super::lock::Ownership;
 use super::log;
 use super::lookup::Lookup;
+use super::rescue;
 use super::schema::{self, AppSchema};
 use super::state::{State, Tuning};
 use super::unlogged;
@@ -76,6 +77,9 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
     let ownership = Ownership::take(path)?;
+    let log = log::log_path(path);
+    rescue::refuse_leftover(&log)?;
+    rescue::refuse_orphan(path, &log)?;
     log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;

@@ -35,23 +35,30 @@ fn file_at(path: &Path) -> io::Result<Option<FileId>> {
     }
 }
 
-#[cfg(target_os = "linux")]
-type FileId = (u32, u32, u64);
+/// Device and number.
+#[cfg(unix)]
+type FileId = (u64, u64);
 
 /// Asks for the number alone: with all that [`std::fs::metadata`] asks for, small commits took a tenth longer. (Probably because Linux,
 /// from 6.13 on, gives the next write a time of its own once somebody has asked for the last one's.)
 #[cfg(target_os = "linux")]
 fn id_of(path: &Path) -> io::Result<FileId> {
-    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::INO)?;
-    Ok((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+    use rustix::io::Errno;
+    match statx(CWD, path, AtFlags::empty(), StatxFlags::INO) {
+        Ok(found) => Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)),
+        Err(Errno::NOSYS | Errno::PERM) => id_by_metadata(path), // An old kernel, or a sandbox.
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-type FileId = (u64, u64);
-
-#[cfg(all(unix, not(target_os = "linux")))]
 fn id_of(path: &Path) -> io::Result<FileId> {
+    id_by_metadata(path)
+}
+
+#[cfg(unix)]
+fn id_by_metadata(path: &Path) -> io::Result<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     let found = path.metadata()?;
     Ok((found.dev(), found.ino()))
@@ -64,4 +71,13 @@ type FileId = ();
 #[cfg(not(unix))]
 fn id_of(path: &Path) -> io::Result<FileId> {
     path.metadata().map(drop)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn both_ways_give_the_same_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(super::id_of(file.path()).unwrap(), super::id_by_metadata(file.path()).unwrap());
+    }
 }
