@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hundi_ledger::sqlite::{self, CommitError, Disk, Options, Snapshot, State};
 use hundi_ledger::{
@@ -251,25 +252,39 @@ fn an_empty_log_that_a_reader_left_is_replaced() {
 #[test]
 fn what_could_not_be_saved_is_saved_later_and_a_part_of_it_passes_for_nothing() {
     let _one = one_at_a_time();
-    for at_the_end in [false, true] {
-        let mut ledger = Displaced::new(4);
-        let log = log_of(&ledger.path().canonicalize().unwrap());
-        std::fs::remove_file(&log).unwrap();
-        let in_the_way = log.with_extension("db-wal.saved.partial");
-        std::fs::create_dir(&in_the_way).unwrap(); // As a disk that is full.
-        assert_eq!(ledger.next_commit(), (log.clone(), None));
-        check_refused(&ledger.path(), &in_the_way);
-        std::fs::remove_dir(&in_the_way).unwrap();
-        std::fs::write(&in_the_way, b"what there was room for").unwrap();
-        check_refused(&ledger.path(), &in_the_way);
-        if !at_the_end {
-            assert!(matches!(ledger.disk.sync(), Err(CommitError::Poisoned)));
-            assert!(log.exists() && !in_the_way.exists(), "it was tried again");
-        }
-        let Displaced { folder, acknowledged, state, disk } = ledger;
-        drop((state, disk));
-        check_has(&folder.path().join("app.db"), acknowledged);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    let ledger = Ledger::open(&path).unwrap();
+    ledger.create_accounts(accounts().to_vec()).unwrap();
+    for id in 1..=20 {
+        assert_eq!(ledger.create_transfer(transfer(id)).unwrap().status, CreateTransferStatus::Created);
     }
+    std::fs::remove_file(log_of(&path)).unwrap();
+    let in_the_way = path.with_extension("db-wal.saved.partial");
+    std::fs::create_dir(&in_the_way).unwrap(); // As a disk that is full.
+    let error = ledger.create_transfer(transfer(21)).unwrap_err().to_string();
+    assert!(error.contains("app.db-wal was removed"), "{error}");
+    std::thread::sleep(Duration::from_secs(1));
+    check_refused(&path, &in_the_way);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    std::fs::write(&in_the_way, b"what there was room for").unwrap();
+    check_refused(&path, &in_the_way);
+    drop(ledger);
+    assert!(!in_the_way.exists(), "it was tried again");
+    check_has(&path, 20);
+}
+
+#[test]
+fn somebody_elses_saved_file_is_not_in_the_way_and_not_written_over() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let log = log_of(&ledger.path().canonicalize().unwrap());
+    let others = log.with_extension("db-wal.saved");
+    std::fs::write(&others, b"not ours").unwrap();
+    std::fs::remove_file(&log).unwrap();
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(log)));
+    assert_eq!(std::fs::read(&others).unwrap(), b"not ours");
+    ledger.check_after_kill();
 }
 
 #[test]
@@ -297,13 +312,18 @@ fn a_file_that_is_gone_is_not_made_anew_beside_its_log() {
     std::fs::write(log_of(&after), &log).unwrap();
     let file = std::fs::read(&after).unwrap();
     std::fs::remove_file(&after).unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink("after.db", &link).unwrap();
     for empty in [false, true] {
         if empty {
             std::fs::write(&after, b"").unwrap();
         }
-        let error = Ledger::open(&after).unwrap_err().to_string();
-        assert!(error.contains("after.db-wal") && error.contains("gone or empty"), "{error}");
-        assert_eq!(std::fs::read(log_of(&after)).unwrap(), log);
+        for name in [&after, &link] {
+            let error = Ledger::open(name).unwrap_err().to_string();
+            assert!(error.contains("after.db-wal") && error.contains("gone or empty"), "{error}");
+            check_refused(name, &log_of(&after));
+            assert_eq!(std::fs::read(log_of(&after)).unwrap(), log);
+        }
     }
     std::fs::write(&after, file).unwrap();
     check_has(&after, acknowledged);

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -13,7 +14,7 @@ use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::log::{CheckpointPlan, LogFile};
-use super::place::Place;
+use super::place::{self, Place};
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -21,6 +22,10 @@ use crate::CommitSeq;
 /// Rows in a commit up to which the log is given room ahead: for a larger one, to write its room twice would cost
 /// more than a file that grows.
 const ROOM_ROWS_MAX: usize = 1024;
+
+/// How often, and how soon one after the other, a disk that is dropped tries to save a log that has lost its name.
+const SAVE_TRIES: usize = 100;
+const SAVE_EVERY: Duration = Duration::from_millis(100);
 
 /// A commit that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +87,7 @@ impl Disk {
     ) -> std::io::Result<Self> {
         let log = LogFile::new(&path)?;
         // A name that is a link may come to lead elsewhere; what counts is where the log is looked for.
-        let file = Place::of(path.canonicalize().unwrap_or_else(|_| path.clone()))?;
+        let file = Place::of(place::real(&path))?;
         Ok(Self {
             connection,
             path,
@@ -220,9 +225,6 @@ impl Disk {
     /// [`Disk::committed`] and [`Disk::unharmed`] is final.
     fn start(&mut self) -> Result<(), CommitError> {
         if self.poisoned {
-            if self.unsaved {
-                self.save_log();
-            }
             return Err(CommitError::Poisoned);
         }
         self.poisoned = true;
@@ -258,18 +260,20 @@ impl Disk {
         Err(CommitError::Displaced { path: self.log.path().into(), saved: self.save_log() })
     }
 
-    /// This process alone still has what a log without a name holds: until it is saved, that is tried again with each call, and at the end.
+    /// This process alone still has what a log without a name holds: until it is saved, that is tried again when the disk is dropped.
     fn save_log(&mut self) -> Option<PathBuf> {
-        let saved = self.log.save();
-        self.unsaved = saved.is_err();
         let log = self.log.path().display();
-        match saved {
+        match self.log.save() {
             Ok(saved) => {
                 tracing::error!("{log} was removed or moved; what it held is in {}", saved.display());
+                self.unsaved = false;
                 Some(saved)
             }
             Err(error) => {
-                tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved yet");
+                if !self.unsaved {
+                    tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved; that is tried for ten seconds more");
+                }
+                self.unsaved = true;
                 None
             }
         }
@@ -332,15 +336,25 @@ impl Disk {
 impl Drop for Disk {
     /// A disk that never failed leaves one file: closing the last connection copies the log and removes it.
     fn drop(&mut self) {
-        if self.unsaved {
+        let is_whole = !self.poisoned
+            && self
+                .check_in_place()
+                .inspect_err(|error| tracing::error!(%error, "the log is not copied into the file"))
+                .is_ok();
+        for _ in 0..SAVE_TRIES {
+            if !self.unsaved {
+                break;
+            }
+            std::thread::sleep(SAVE_EVERY);
             self.save_log();
         }
-        if self.poisoned {
-            return;
+        if self.unsaved {
+            tracing::error!(
+                "what {} held since it was last copied into the file is lost",
+                self.log.path().display()
+            );
         }
-        if let Err(error) = self.check_in_place() {
-            tracing::error!(%error, "the log is not copied into the file");
-        } else {
+        if is_whole {
             let copied = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
             debug_assert!(copied.is_ok(), "a flag of the connection");
         }

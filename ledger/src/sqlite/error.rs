@@ -16,9 +16,9 @@ pub enum OpenError {
     NotFound(PathBuf),
     /// The log was lost while the ledger was in use, and what it held stands beside it: see [`CommitError::Displaced`].
     #[error(
-        "{} holds {} of a log that was lost in use, with what was acknowledged and is not in the ledger's file: move it to {}, and \
-         open the ledger again; or remove it, to go on without that",
-        .saved.display(), if *.complete { "all" } else { "the beginning" }, .log.display()
+        "{} is {} of the ledger's log, which was lost in use, and has what was acknowledged and is not in the ledger's file: move it to {}, \
+         unless that file has been replaced since, and open the ledger again; or remove it, to go on without",
+        .saved.display(), if *.complete { "a copy" } else { "an unfinished copy" }, .log.display()
     )]
     LogSaved {
         /// The copy.
@@ -30,7 +30,7 @@ pub enum OpenError {
     },
     /// The file is gone, and its log is not.
     #[error(
-        "{} is gone or empty, and its log {} is not: bring the file back, for a new one would have what the log holds removed",
+        "{} is gone or empty, and its log {} is not: bring the file back, or if it was removed on purpose, remove its log too",
         .path.display(), .log.display()
     )]
     FileGone {

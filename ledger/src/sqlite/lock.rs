@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::error::OpenError;
+use super::place;
 use super::schema::APPLICATION_ID;
 use super::unlogged;
 
@@ -22,7 +23,7 @@ impl Ownership {
     /// Takes the lock or says who is refused.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
-        let side = side_file(path)?;
+        let side = side_file(path);
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(|source| {
                 OpenError::Io { what: format!("cannot open {}", side.display()), source }
@@ -90,15 +91,8 @@ fn why_not(path: &Path) -> Option<std::io::Error> {
 }
 
 /// Beside the real file, so that two names of one file share a lock.
-fn side_file(path: &Path) -> Result<PathBuf, OpenError> {
-    let real = match path.canonicalize() {
-        Ok(real) => real,
-        Err(error) if error.kind() == ErrorKind::NotFound => path.to_path_buf(),
-        Err(source) => {
-            return Err(OpenError::Io { what: format!("cannot resolve {}", path.display()), source });
-        }
-    };
-    let mut name = real.into_os_string();
+fn side_file(path: &Path) -> PathBuf {
+    let mut name = place::real(path).into_os_string();
     name.push(".lock");
-    Ok(PathBuf::from(name))
+    PathBuf::from(name)
 }

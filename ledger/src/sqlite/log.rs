@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::error::OpenError;
 use super::frames;
 use super::lock::Ownership;
-use super::place::Place;
+use super::place::{self, Place};
 use super::rescue;
 
 /// Bytes that are written over at a time.
@@ -71,9 +71,7 @@ pub(super) fn check_beside_owner(ledger: &Path) -> Result<(), OpenError> {
 
 /// Where SQLite keeps the log of a file: beside the real one, where this name is a link to it.
 pub(super) fn log_path(ledger: &Path) -> PathBuf {
-    // What is not there yet has no log, and what cannot be resolved SQLite cannot open.
-    let real = ledger.canonicalize().unwrap_or_else(|_| ledger.to_path_buf());
-    let mut name = real.into_os_string();
+    let mut name = place::real(ledger).into_os_string();
     name.push("-wal");
     PathBuf::from(name)
 }

@@ -44,7 +44,7 @@ impl Lookup {
     /// Looks at the log first: see [`log`].
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
-        rescue::refuse_leftover(&log::log_path(path))?;
+        rescue::refuse_remains(path)?;
         log::check_beside_owner(path)?;
         let lookup = Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),

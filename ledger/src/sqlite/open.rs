@@ -77,9 +77,7 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
     let ownership = Ownership::take(path)?;
-    let log = log::log_path(path);
-    rescue::refuse_leftover(&log)?;
-    rescue::refuse_orphan(path, &log)?;
+    rescue::refuse_remains(path)?;
     log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;

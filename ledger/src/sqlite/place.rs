@@ -27,6 +27,22 @@ impl Place {
     }
 }
 
+/// The file's own name, where this one is a link to it; that file need not exist. SQLite looks for the log beside that name.
+pub(super) fn real(path: &Path) -> PathBuf {
+    let mut real = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        if let Ok(found) = real.canonicalize() {
+            return found;
+        }
+        let Ok(target) = real.read_link() else { break };
+        real = real.parent().unwrap_or(Path::new(".")).join(target);
+    }
+    real
+}
+
+/// As many links as Linux follows.
+const LINKS_MAX: usize = 40;
+
 fn file_at(path: &Path) -> io::Result<Option<FileId>> {
     match id_of(path) {
         Ok(file) => Ok(Some(file)),

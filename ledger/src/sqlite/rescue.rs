@@ -5,27 +5,28 @@ use std::io::{self, ErrorKind, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::log::log_path;
 
 /// Behind the log's name, where another log has that by now.
 const SAVED: &str = ".saved";
 /// Until the copy is complete, and after a crash or on a full disk for good.
 const PARTIAL: &str = ".saved.partial";
 
-/// Writes what `from` holds to the log's name, if no other log stands there, or else to a file beside it; gives the name. The log's
-/// writer may do this between its commits, and again if it failed.
+/// Writes what `from` holds to the log's name, or to a file beside it if another log stands there; gives the name. The log's writer
+/// may do this between its commits, and again if it failed.
 ///
 /// To copy the log into the ledger's file instead would leave that a mixture where a reader does not let the whole log be copied.
 pub(super) fn save(mut from: &File, log: &Path) -> io::Result<PathBuf> {
     let (partial, saved) = (beside(log, PARTIAL), beside(log, SAVED));
-    if saved.try_exists()? {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
     let mut to = create_as(from, &partial)?;
     from.seek(SeekFrom::Start(0))?;
     io::copy(&mut from, &mut to)?;
     to.sync_all()?;
     // A reader that found no log has left an empty one.
     let name = if length(log)? == 0 { log.to_path_buf() } else { saved };
+    if name != log && name.try_exists()? {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
     fs::rename(&partial, &name)?;
     if let Some(Err(error)) = log.parent().map(|folder| File::open(folder)?.sync_all()) {
         tracing::warn!(%error, "{} has its name, but that may not be on disk", name.display());
@@ -33,25 +34,22 @@ pub(super) fn save(mut from: &File, log: &Path) -> io::Result<PathBuf> {
     Ok(name)
 }
 
-/// Refuses to open a ledger of which a part was saved and not brought back.
-pub(super) fn refuse_leftover(log: &Path) -> Result<(), OpenError> {
+/// Refuses to open a ledger of which a part was saved and not brought back, or of which only the log is there: SQLite would remove
+/// that, and does so even for those who only read.
+pub(super) fn refuse_remains(ledger: &Path) -> Result<(), OpenError> {
+    let log = &log_path(ledger);
     for (ending, complete) in [(SAVED, true), (PARTIAL, false)] {
         let saved = beside(log, ending);
         if saved.symlink_metadata().is_ok() {
-            return Err(OpenError::LogSaved { saved, log: log.to_path_buf(), complete });
+            return Err(OpenError::LogSaved { saved, log: log.clone(), complete });
         }
     }
-    Ok(())
-}
-
-/// Refuses to make a new file beside the log of one that is gone: SQLite would remove the log.
-pub(super) fn refuse_orphan(ledger: &Path, log: &Path) -> Result<(), OpenError> {
     let length = |path: &Path| {
         length(path)
             .map_err(|source| OpenError::Io { what: format!("cannot open {}", path.display()), source })
     };
     if length(ledger)? == 0 && length(log)? > 0 {
-        return Err(OpenError::FileGone { path: ledger.to_path_buf(), log: log.to_path_buf() });
+        return Err(OpenError::FileGone { path: ledger.to_path_buf(), log: log.clone() });
     }
     Ok(())
 }
@@ -77,10 +75,11 @@ fn create_as(other: &File, path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
     let (wanted, found) = (other.metadata()?, file.metadata()?);
-    if (wanted.uid(), wanted.gid()) != (found.uid(), found.gid()) {
-        fchown(&file, Some(wanted.uid()), Some(wanted.gid()))?;
+    let is_theirs = (wanted.uid(), wanted.gid()) == (found.uid(), found.gid());
+    let given = if is_theirs { Ok(()) } else { fchown(&file, Some(wanted.uid()), Some(wanted.gid())) };
+    if let Err(error) = given.and_then(|()| file.set_permissions(wanted.permissions())) {
+        tracing::warn!(%error, "{} is this process's own, not its former owner's", path.display());
     }
-    file.set_permissions(wanted.permissions())?;
     Ok(file)
 }
 
