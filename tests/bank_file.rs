@@ -127,6 +127,59 @@ fn what_a_bank_notes_of_its_file_is_never_ahead_of_it() {
 }
 
 #[test]
+fn a_bank_copies_the_log_that_a_reader_held_when_the_reader_ends() {
+    let (network, _) = paid();
+    let file = network.folder("bank-alpha").join("bank.db");
+    let reader = hundi_ledger::sqlite::Snapshot::open(&file).unwrap();
+    network.open("cara@alpha", "7.00");
+    let file_alone = || {
+        let connection = rusqlite::Connection::open(format!("file:{}?immutable=1", file.display())).unwrap();
+        let cara = "SELECT count(*) FROM customers WHERE name = 'cara'";
+        // Without the rest of its pages it may not even be readable.
+        connection.query_row(cara, [], |row| row.get::<_, i64>(0)).unwrap_or(0)
+    };
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(file_alone(), 0, "the reader holds the log");
+    drop(reader);
+    let began = std::time::Instant::now();
+    wait_until("the log is copied", || file_alone() == 1);
+    assert!(began.elapsed().as_secs() < 30, "only with the commit that a bank makes every minute");
+}
+
+#[test]
+fn a_bank_whose_log_is_gone_stops_and_nobody_takes_what_is_left_for_the_whole() {
+    let (mut network, _) = paid();
+    let folder = network.folder("bank-alpha");
+    let [file, log, aside] = ["bank.db", "bank.db-wal", "aside"].map(|name| folder.join(name));
+    // What comes after its beginning a reader keeps from being copied into the file.
+    let reader = hundi_ledger::sqlite::Snapshot::open(&file).unwrap();
+    network.open("cara@alpha", "7.00");
+    // As on a full disk.
+    for name in [
+        ".saved", ".saved.2", ".saved.3", ".saved.4", ".saved.5", ".saved.6", ".saved.7", ".saved.8",
+        ".saved.9",
+    ] {
+        std::fs::create_dir(folder.join(format!("bank.db-wal{name}"))).unwrap();
+    }
+    std::fs::rename(&log, &aside).unwrap();
+    assert_eq!(network.wait("bank-alpha"), Some(4), "{}", network.log("bank-alpha"));
+    drop(reader);
+    network.terminate_all();
+    check_does_not_start(&network, "was acknowledged and is not in");
+    for output in
+        [run(&["audit", "--dir", network.path()]), run(&["ledger", "verify", file.to_str().unwrap()])]
+    {
+        assert!(!output.status.success());
+        assert!(stderr(&output).contains("was acknowledged and is not in"), "{}", stderr(&output));
+    }
+    std::fs::rename(&aside, &log).unwrap();
+    network.audit();
+    network.start("bank-alpha");
+    network.terminate_all();
+    network.audit();
+}
+
+#[test]
 fn a_bank_whose_books_do_not_balance_does_not_start() {
     let (mut network, _) = paid();
     network.terminate_all();

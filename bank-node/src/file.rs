@@ -56,6 +56,9 @@ pub enum FileError {
         /// What SQLite says.
         error: rusqlite::Error,
     },
+    /// Its log was lost while the bank ran, and with it what had been said: see [`sqlite::OpenError`].
+    #[error("{0}")]
+    Incomplete(sqlite::OpenError),
     /// Written by an older version of this program, and not to be brought up to date.
     #[error(
         "{path}: an older version of this program wrote it, and its copy cannot be brought up to date: {what}"
@@ -94,6 +97,7 @@ pub fn read_bank_file(path: &Path, bank: &BankName) -> Result<BankRecord, FileEr
         let connection = Connection::open_with_flags(&copy.file, flags).map_err(cannot)?;
         // One snapshot for all that follows.
         connection.execute_batch("PRAGMA cell_size_check = ON; BEGIN").map_err(cannot)?;
+        sqlite::check_complete(path, &connection).map_err(FileError::Incomplete)?;
         Ok(FileReader { path, copy: &copy, connection })
     };
     let mut reader = open()?;
@@ -141,7 +145,8 @@ impl Copy {
         let folder = tempfile::Builder::new().prefix("hundi-audit-").tempdir().map_err(failed)?;
         let file = folder.path().join(BANK_FILE);
         std::fs::copy(path, &file).map_err(failed)?;
-        let log = beside(path, "-wal");
+        // SQLite keeps the log beside the file itself, where this name is a link.
+        let log = beside(&path.canonicalize().map_err(failed)?, "-wal");
         if log.metadata().is_ok_and(|log| log.len() > 0) {
             std::fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
         }

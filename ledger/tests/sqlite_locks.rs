@@ -206,9 +206,10 @@ fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_written_anew() {
     }
 }
 
-/// Nobody reads the ledger, and whoever tries is told of the file.
+/// Nobody opens or reads the ledger, and whoever tries is told of the file.
 fn check_refused(ledger: &Path, named: &Path) {
     let refused = [
+        Ledger::open(ledger).map(drop).unwrap_err().to_string(),
         sqlite::backup(ledger, ledger.with_extension("backup")).map(drop).unwrap_err().to_string(),
         Snapshot::open(ledger).map(drop).unwrap_err().to_string(),
         sqlite::verify(ledger).map(drop).unwrap_err().to_string(),
@@ -225,16 +226,17 @@ fn a_log_whose_place_another_has_taken_is_saved_beside_it_and_nobody_goes_on_wit
     ledger.acknowledge(3);
     std::fs::remove_file(&log).unwrap();
     std::fs::write(&log, of_others).unwrap();
-    let saved = log.with_extension("db-wal.saved");
+    let older = log.with_extension("db-wal.saved");
+    std::fs::write(&older, b"somebody else's").unwrap();
+    let saved = log.with_extension("db-wal.saved.2");
     assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk)); // An orderly end, and somebody starts it again.
     let path = folder.path().join("app.db");
     check_refused(&path, &saved);
-    let error = Ledger::open(&path).unwrap_err().to_string();
-    assert!(error.contains(&format!("move it to {}", log.display())), "{error}");
     std::fs::rename(&saved, &log).unwrap(); // As the error says.
     check_has(&path, acknowledged);
+    assert_eq!(std::fs::read(&older).unwrap(), b"somebody else's");
 }
 
 #[test]
@@ -249,42 +251,164 @@ fn an_empty_log_that_a_reader_left_is_replaced() {
     ledger.check_after_kill();
 }
 
-#[test]
-fn what_could_not_be_saved_is_saved_later_and_a_part_of_it_passes_for_nothing() {
-    let _one = one_at_a_time();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("app.db");
-    let ledger = Ledger::open(&path).unwrap();
-    ledger.create_accounts(accounts().to_vec()).unwrap();
-    for id in 1..=20 {
-        assert_eq!(ledger.create_transfer(transfer(id)).unwrap().status, CreateTransferStatus::Created);
+/// All names that a copy could have are taken, as if the disk were full.
+fn let_nothing_be_saved(log: &Path) {
+    for n in 1..=9 {
+        let name = if n == 1 { "db-wal.saved".to_owned() } else { format!("db-wal.saved.{n}") };
+        std::fs::create_dir(log.with_extension(name)).unwrap();
     }
-    std::fs::remove_file(log_of(&path)).unwrap();
-    let in_the_way = path.with_extension("db-wal.saved.partial");
-    std::fs::create_dir(&in_the_way).unwrap(); // As a disk that is full.
-    let error = ledger.create_transfer(transfer(21)).unwrap_err().to_string();
-    assert!(error.contains("app.db-wal was removed"), "{error}");
-    std::thread::sleep(Duration::from_secs(1));
-    check_refused(&path, &in_the_way);
-    std::fs::remove_dir(&in_the_way).unwrap();
-    std::fs::write(&in_the_way, b"what there was room for").unwrap();
-    check_refused(&path, &in_the_way);
-    drop(ledger);
-    assert!(!in_the_way.exists(), "it was tried again");
-    check_has(&path, 20);
 }
 
 #[test]
-fn somebody_elses_saved_file_is_not_in_the_way_and_not_written_over() {
+fn what_could_not_be_saved_is_missed_by_whoever_opens_the_ledger_until_the_log_is_back() {
+    let _one = one_at_a_time();
+    for killed in [true, false] {
+        for file_too in [false, true] {
+            let mut ledger = Displaced::new(4);
+            let path = ledger.path().canonicalize().unwrap();
+            let log = log_of(&path);
+            let aside = |path: &Path| path.with_added_extension("aside");
+            let_nothing_be_saved(&log);
+            std::fs::rename(&log, aside(&log)).unwrap();
+            if file_too {
+                std::fs::rename(&path, aside(&path)).unwrap();
+            }
+            let displaced = if file_too { &path } else { &log };
+            assert_eq!(ledger.next_commit(), (displaced.clone(), None));
+            let Displaced { folder, acknowledged, state, disk } = ledger;
+            match killed {
+                true => std::mem::forget((state, disk)),
+                false => drop((state, disk)),
+            }
+            if file_too {
+                check_missed(&path, &log, killed);
+                std::fs::rename(aside(&path), &path).unwrap();
+            }
+            check_missed(&path, &log, killed);
+            // It may stand there again for long before anybody opens the ledger: nothing else is missing then.
+            std::fs::rename(aside(&log), &log).unwrap();
+            if killed {
+                continue; // This process has the lock.
+            }
+            check_has(&path, acknowledged);
+            let lock = std::fs::read_to_string(path.with_extension("db.lock")).unwrap();
+            assert_eq!(lock.trim(), "", "who has looked need not look again");
+            drop(folder);
+        }
+    }
+}
+
+/// Whoever reads the ledger, or opens it if nobody has it, is told that commits are missing, and where they belong.
+fn check_missed(path: &Path, log: &Path, is_owned: bool) {
+    let mut refused = vec![
+        Snapshot::open(path).map(drop).unwrap_err().to_string(),
+        sqlite::verify(path).map(drop).unwrap_err().to_string(),
+    ];
+    if !is_owned {
+        refused.push(Ledger::open(path).map(drop).unwrap_err().to_string());
+    }
+    let is_told =
+        |error: &String| error.contains("was acknowledged") && error.contains(log.to_str().unwrap());
+    assert!(refused.iter().all(is_told), "{refused:?}");
+}
+
+#[test]
+fn a_log_that_is_gone_is_missed_after_another_failure_too() {
+    let _one = one_at_a_time();
+    let Displaced { folder, acknowledged, mut state, mut disk } = Displaced::new(4);
+    let path = folder.path().join("app.db");
+    let full = |_: &rusqlite::Connection| Err(rusqlite::Error::QueryReturnedNoRows);
+    let time = engine::next_time(state.last(), Timestamp::FIRST, 1);
+    engine::create_transfers(&mut state, time, &[transfer(99)]).unwrap();
+    std::fs::remove_file(log_of(&path)).unwrap();
+    assert!(matches!(disk.commit(state.take_changes(), full), Err(CommitError::App(_))));
+    drop((state, disk));
+    check_has(&path, acknowledged);
+}
+
+#[test]
+fn whoever_goes_on_without_what_is_missing_says_so_by_removing_the_note() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let path = ledger.path();
+    let_nothing_be_saved(&log_of(&path));
+    std::fs::remove_file(log_of(&path)).unwrap();
+    ledger.next_commit();
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk));
+    check_missed(&path, &log_of(&path.canonicalize().unwrap()), false);
+    std::fs::remove_file(path.with_extension("db.lock")).unwrap();
+    let ids: Vec<TransferId> = (1..=acknowledged).map(TransferId).collect();
+    let left = Ledger::open(&path).unwrap().lookup_transfers(&ids).unwrap().len();
+    assert_eq!(left, 40, "what had been copied into the file");
+    drop(folder);
+}
+
+#[test]
+fn the_log_of_a_file_that_was_replaced_meets_no_other() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let path = ledger.path();
+    let [other, aside] = ["other.db", "aside.db"].map(|name| ledger.folder.path().join(name));
+    sqlite::backup(&path, &other).unwrap();
+    ledger.acknowledge(3);
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::copy(&other, &path).unwrap();
+    assert_eq!(ledger.next_commit().1, None);
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk));
+    let log = log_of(&path.canonicalize().unwrap());
+    check_refused(&path, &log);
+    let error = Ledger::open(&path).unwrap_err().to_string();
+    assert!(error.contains("is not the file that was in use"), "{error}");
+    let with_log = [std::fs::read(&path).unwrap(), std::fs::read(&log).unwrap()];
+    assert_eq!(with_log[0], std::fs::read(&other).unwrap(), "nothing was copied into the backup");
+    // The file itself comes back.
+    std::fs::rename(&aside, &path).unwrap();
+    check_has(&path, acknowledged);
+    drop(folder);
+}
+
+#[test]
+fn a_log_and_its_file_that_are_gone_together_come_back_together() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let path = ledger.path().canonicalize().unwrap();
+    let (log, aside) = (log_of(&path), path.with_extension("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    let saved = log.with_extension("db-wal.saved");
+    assert_eq!(
+        ledger.next_commit(),
+        (path.clone(), Some(saved.clone())),
+        "not where another file would meet it"
+    );
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk));
+    check_refused(&path, &saved);
+    std::fs::rename(&aside, &path).unwrap();
+    check_refused(&path, &saved);
+    std::fs::rename(&saved, &log).unwrap();
+    check_has(&path, acknowledged);
+    drop(folder);
+}
+
+#[test]
+fn a_log_that_is_a_link_is_none() {
     let _one = one_at_a_time();
     let mut ledger = Displaced::new(4);
     let log = log_of(&ledger.path().canonicalize().unwrap());
-    let others = log.with_extension("db-wal.saved");
-    std::fs::write(&others, b"not ours").unwrap();
-    std::fs::remove_file(&log).unwrap();
-    assert_eq!(ledger.next_commit(), (log.clone(), Some(log)));
-    assert_eq!(std::fs::read(&others).unwrap(), b"not ours");
-    ledger.check_after_kill();
+    let aside = log.with_extension("aside");
+    std::fs::rename(&log, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &log).unwrap();
+    let saved = log.with_extension("db-wal.saved");
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk));
+    let path = folder.path().join("app.db");
+    check_refused(&path, &log);
+    std::fs::rename(&saved, &log).unwrap();
+    check_has(&path, acknowledged);
 }
 
 #[test]
@@ -351,6 +475,51 @@ fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
     check_has(&folder.path().join("app.db"), acknowledged);
+    assert!(!folder.path().join("app.db-wal.saved").exists(), "it is saved once");
+}
+
+#[test]
+fn a_log_that_is_removed_while_the_ledger_is_being_opened_is_missed() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    let many: Vec<Account> = (1..=40_000).map(|id| Account::new(id, 1, 1)).collect();
+    let ledger = Ledger::open(&path).unwrap();
+    many.chunks(8_000).for_each(|some| drop(ledger.create_accounts(some.to_vec()).unwrap()));
+    drop(ledger);
+    let log = log_of(&path);
+    assert!(!log.exists());
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Ledger::open(&path));
+        while std::fs::remove_file(&log).is_err() && !opening.is_finished() {}
+        let acknowledged =
+            opening.join().unwrap().is_ok_and(|ledger| ledger.create_transfer(transfer(1)).is_ok());
+        assert!(!acknowledged);
+    });
+}
+
+#[test]
+fn a_log_that_a_reader_held_is_copied_when_the_reader_ends() {
+    let _one = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    let ledger = Ledger::open(&path).unwrap();
+    ledger.create_accounts(accounts().to_vec()).unwrap();
+    let reader = Snapshot::open(&path).unwrap();
+    ledger.create_transfer(transfer(1)).unwrap();
+    let file_alone = || {
+        let uri = format!("file:{}?immutable=1", path.display());
+        let connection = rusqlite::Connection::open(uri).unwrap();
+        connection.query_row("SELECT count(*) FROM v_transfers", [], |row| row.get::<_, i64>(0)).unwrap_or(0)
+    };
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(file_alone(), 0, "the reader holds the log");
+    drop(reader);
+    let began = std::time::Instant::now();
+    while file_alone() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "the ledger rests, and its log is not copied");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -54,7 +54,8 @@ pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
     let what = match error {
         OpenError::InUse(_)
         | OpenError::NotFound(_)
-        | OpenError::LogSaved { .. }
+        | OpenError::Behind(_)
+        | OpenError::OtherFile { .. }
         | OpenError::FileGone { .. } => error.to_string(),
         _ => format!("{}: {error}", path.display()),
     };

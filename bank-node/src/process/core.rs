@@ -219,6 +219,9 @@ impl Core {
             self.handle_durable(commit);
         }
         // It goes on beside the core, which has said by then what is durable.
+        if disk.is_log_held() {
+            self.rest_at.get_or_insert_with(|| Instant::now() + REST_AFTER);
+        }
         if disk.is_checkpoint_due() {
             return self.hand_over(Job::Checkpoint(disk));
         }

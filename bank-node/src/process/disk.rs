@@ -23,13 +23,15 @@ pub(super) struct Writer {
     marker: Marker,
     /// How long a commit takes, or the sync of one that the core has written: a mean in which the last eight count most.
     commit_takes: Duration,
+    /// The last attempt copied the whole log into the file.
+    copied: bool,
     /// Keeps other processes off as long as something may be written.
     _held: File,
 }
 
 impl Writer {
     pub(super) fn new(disk: BankDisk, marker: Marker, held: File) -> Box<Self> {
-        Box::new(Self { disk, marker, commit_takes: Duration::ZERO, _held: held })
+        Box::new(Self { disk, marker, commit_takes: Duration::ZERO, copied: true, _held: held })
     }
 
     pub(super) fn commit(&mut self, set: WriteSet) -> Result<Commit, CommitError> {
@@ -66,9 +68,14 @@ impl Writer {
 
     /// Copies the write-ahead log into the file, and notes beside it how far it has come.
     pub(super) fn checkpoint(&mut self) -> Result<(), CommitError> {
-        self.disk.ledger().checkpoint()?;
+        self.copied = self.disk.ledger().checkpoint()?;
         self.marker.note_if_possible(self.disk.ledger().last_commit());
         Ok(())
+    }
+
+    /// Whether a reader kept a part of the log from being copied, so that it is to be tried again.
+    pub(super) fn is_log_held(&self) -> bool {
+        !self.copied
     }
 }
 

@@ -207,15 +207,16 @@ impl EngineThread {
         if self.rested || idle_since.elapsed() < REST_AFTER || !self.is_idle() {
             return;
         }
-        self.rested = true;
-        if let Err(error) = self.settle() {
-            self.failure = Some(error.into());
+        match self.settle() {
+            // A reader may keep a part of the log from being copied: that is tried again.
+            Ok(whole) => (self.rested, self.idle_since) = (whole, None),
+            Err(error) => self.failure = Some(error.into()),
         }
     }
 
-    /// Writes what lags behind the events.
-    fn settle(&mut self) -> Result<(), CommitError> {
-        let (Some(state), Some(disk)) = (&mut self.state, &mut self.disk) else { return Ok(()) };
+    /// Writes what lags behind the events; says whether all of it is in the file.
+    fn settle(&mut self) -> Result<bool, CommitError> {
+        let (Some(state), Some(disk)) = (&mut self.state, &mut self.disk) else { return Ok(true) };
         disk.flush(&state.take_flush())?;
         disk.checkpoint()
     }

@@ -2,10 +2,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use super::changes::{Changes, Flush, chain};
@@ -14,7 +13,8 @@ use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::log::{CheckpointPlan, LogFile};
-use super::place::{self, Place};
+use super::note;
+use super::place::Place;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -22,10 +22,6 @@ use crate::CommitSeq;
 /// Rows in a commit up to which the log is given room ahead: for a larger one, to write its room twice would cost
 /// more than a file that grows.
 const ROOM_ROWS_MAX: usize = 1024;
-
-/// How often, and how soon one after the other, a disk that is dropped tries to save a log that has lost its name.
-const SAVE_TRIES: usize = 100;
-const SAVE_EVERY: Duration = Duration::from_millis(100);
 
 /// A commit that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,29 +62,27 @@ pub struct Disk {
     /// As the connection is set.
     synced_by: SyncedBy,
     poisoned: bool,
-    /// The log has lost its name, and what it holds is not saved yet.
-    unsaved: bool,
+    /// The log had lost its name, and what it holds is saved.
+    saved: bool,
     bounds: Bounds,
     plan: CheckpointPlan,
     log: LogFile,
     room: Room,
     pub(super) ids: IdWriter,
     pub(super) guard: Guard,
-    _ownership: Ownership,
+    ownership: Ownership,
 }
 
 impl Disk {
     pub(super) fn new(
         (connection, guard, plan): (Connection, Guard, CheckpointPlan),
+        (file, log): (Option<Place>, LogFile),
         path: PathBuf,
         last: Commit,
         ids: IdWriter,
         ownership: Ownership,
-    ) -> std::io::Result<Self> {
-        let log = LogFile::new(&path)?;
-        // A name that is a link may come to lead elsewhere; what counts is where the log is looked for.
-        let file = Place::of(place::real(&path))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             connection,
             path,
             file,
@@ -96,15 +90,15 @@ impl Disk {
             unsynced: None,
             synced_by: SyncedBy::Sqlite,
             poisoned: false,
-            unsaved: false,
+            saved: false,
             bounds: Bounds::new(),
             plan,
             log,
             room: Room::default(),
             ids,
             guard,
-            _ownership: ownership,
-        })
+            ownership,
+        }
     }
 
     /// The last commit on disk; number 0 and zeros in a new file.
@@ -118,12 +112,7 @@ impl Disk {
     /// # Errors
     /// When the file cannot be read.
     pub fn find_commit(&self, seq: CommitSeq) -> Result<Option<Commit>, ReadError> {
-        if seq.0 == 0 {
-            return Ok(Some(Commit { seq, hash: [0; 32] }));
-        }
-        let mut statement = self.connection.prepare_cached("SELECT hash FROM commits WHERE seq = ?")?;
-        let hash: Option<[u8; 32]> = statement.query_row([seq], |row| row.get(0)).optional()?;
-        Ok(hash.map(|hash| Commit { seq, hash }))
+        note::find_commit(&self.connection, seq)
     }
 
     /// The file.
@@ -246,34 +235,41 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether the next one to open the ledger will find what is written. If its log has lost its name, what that holds is saved.
+    /// Whether the next one to open the ledger will find what is written.
     fn check_in_place(&mut self) -> Result<(), CommitError> {
         let unseen = |path: &Path, source| CommitError::Unseen { path: path.into(), source };
-        if let Some(file) = &self.file
-            && !file.is_kept().map_err(|error| unseen(file.path(), error))?
-        {
-            return Err(CommitError::Displaced { path: file.path().into(), saved: None });
-        }
-        if self.log.is_in_place().map_err(|error| unseen(self.log.path(), error))? {
+        let file_kept = match &self.file {
+            Some(file) => file.is_kept().map_err(|error| unseen(file.path(), error))?,
+            None => true,
+        };
+        let log_kept = self.log.is_in_place().map_err(|error| unseen(self.log.path(), error))?;
+        if file_kept && log_kept {
             return Ok(());
         }
-        Err(CommitError::Displaced { path: self.log.path().into(), saved: self.save_log() })
+        let saved = self.leave_word(file_kept, log_kept);
+        let displaced = self.file.as_ref().filter(|_| !file_kept).map_or(self.log.path(), Place::path);
+        Err(CommitError::Displaced { path: displaced.into(), saved })
     }
 
-    /// This process alone still has what a log without a name holds: until it is saved, that is tried again when the disk is dropped.
-    fn save_log(&mut self) -> Option<PathBuf> {
+    /// Whoever opens the ledger next must find what was acknowledged. What a log without a name holds this process alone still has:
+    /// saves it, and says where.
+    fn leave_word(&mut self, file_kept: bool, log_kept: bool) -> Option<PathBuf> {
+        let file = self.file.as_ref().filter(|_| !file_kept).map(Place::file);
+        if let Err(error) = self.ownership.note(self.last, file) {
+            tracing::error!(%error, "{}: could not note that commit {} was acknowledged", self.path.display(), self.last.seq);
+        }
+        if log_kept || self.saved {
+            return None;
+        }
         let log = self.log.path().display();
-        match self.log.save() {
+        match self.log.save(file_kept) {
             Ok(saved) => {
                 tracing::error!("{log} was removed or moved; what it held is in {}", saved.display());
-                self.unsaved = false;
+                self.saved = true;
                 Some(saved)
             }
             Err(error) => {
-                if !self.unsaved {
-                    tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved; that is tried for ten seconds more");
-                }
-                self.unsaved = true;
+                tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved");
                 None
             }
         }
@@ -304,24 +300,26 @@ impl Disk {
         Ok(())
     }
 
-    /// Copies the write-ahead log into the file; worth doing when nothing else is to be done.
+    /// Copies the write-ahead log into the file; worth doing when nothing else is to be done. Says whether all of it is there now: a
+    /// reader may keep the rest from being copied, until it ends.
     ///
     /// # Errors
     /// Any error is final, as in [`Disk::commit`].
-    pub fn checkpoint(&mut self) -> Result<(), CommitError> {
+    pub fn checkpoint(&mut self) -> Result<bool, CommitError> {
         self.start()?;
         self.check_in_place()?;
-        checkpoint(&self.connection).map_err(CommitError::Unknown)?;
+        let whole = checkpoint(&self.connection).map_err(CommitError::Unknown)?;
         self.unharmed();
-        Ok(())
+        Ok(whole)
     }
 
     /// Copies the log into the file when it is large; else sees that the next commits find room in it.
     fn checkpoint_if_large(&mut self, rows: usize) -> rusqlite::Result<()> {
         if self.plan.is_due() {
-            return checkpoint(&self.connection);
+            checkpoint(&self.connection)?;
+        } else {
+            self.make_room(rows);
         }
-        self.make_room(rows);
         Ok(())
     }
 
@@ -336,25 +334,14 @@ impl Disk {
 impl Drop for Disk {
     /// A disk that never failed leaves one file: closing the last connection copies the log and removes it.
     fn drop(&mut self) {
-        let is_whole = !self.poisoned
-            && self
-                .check_in_place()
-                .inspect_err(|error| tracing::error!(%error, "the log is not copied into the file"))
-                .is_ok();
-        for _ in 0..SAVE_TRIES {
-            if !self.unsaved {
-                break;
-            }
-            std::thread::sleep(SAVE_EVERY);
-            self.save_log();
-        }
-        if self.unsaved {
-            tracing::error!(
-                "what {} held since it was last copied into the file is lost",
-                self.log.path().display()
-            );
-        }
-        if is_whole {
+        if self.poisoned {
+            // Whatever it was that failed: the log may be gone too, to make room, say.
+            let file_kept = self.file.as_ref().is_none_or(|file| file.is_kept().unwrap_or(true));
+            let log_kept = self.log.is_in_place().unwrap_or(true);
+            self.leave_word(file_kept, log_kept);
+        } else if let Err(error) = self.check_in_place() {
+            tracing::error!(%error, "the log is not copied into the file");
+        } else {
             let copied = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
             debug_assert!(copied.is_ok(), "a flag of the connection");
         }
@@ -403,9 +390,12 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Copies what no reader needs any more. A reader that holds the log back is no error.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+/// Copies what no reader needs any more, and says whether that was all. A reader that holds the log back is no error.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |row| {
+        let (busy, pages, copied): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(busy == 0 && pages == copied)
+    })
 }
 
 /// Writes what is left of a commit, and its link of the chain.
@@ -475,7 +465,7 @@ mod tests {
         engine::create_accounts(&mut state, Timestamp(2), &[Account::new(2, 1, 1)]).unwrap();
         let next = [
             disk.sync().map(|_| ()),
-            disk.checkpoint(),
+            disk.checkpoint().map(|_| ()),
             disk.commit(state.take_changes(), |_| Ok(Vec::new())).map(|_| ()),
         ];
         assert!(next.iter().all(|tried| matches!(tried, Err(CommitError::Poisoned))), "{next:?}");

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::note::copies;
+use crate::CommitSeq;
+
 /// Why a file could not be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -14,19 +17,22 @@ pub enum OpenError {
     /// There is no such file and it was not to be created.
     #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
-    /// The log was lost while the ledger was in use, and what it held stands beside it: see [`CommitError::Displaced`].
+    /// The log was lost while the ledger was in use, and with it commits that were acknowledged: see [`CommitError::Displaced`].
+    #[error(transparent)]
+    Behind(#[from] Box<Behind>),
+    /// The file was replaced while it was in use, and the log that is there belongs to the other one.
     #[error(
-        "{} is {} of the ledger's log, which was lost in use, and has what was acknowledged and is not in the ledger's file: move it to {}, \
-         unless that file has been replaced since, and open the ledger again; or remove it, to go on without",
-        .saved.display(), if *.complete { "a copy" } else { "an unfinished copy" }, .log.display()
+        "{} is not the file that was in use, to which the log {} belongs: bring that back; or remove {} if this is an exact copy \
+         of it, and the log as well if this is a backup",
+        .path.display(), .log.display(), .lock.display()
     )]
-    LogSaved {
-        /// The copy.
-        saved: PathBuf,
-        /// Where it belongs.
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// The other one's log.
         log: PathBuf,
-        /// Whether it was written to its end.
-        complete: bool,
+        /// What bears the note.
+        lock: PathBuf,
     },
     /// The file is gone, and its log is not.
     #[error(
@@ -82,6 +88,26 @@ pub enum OpenError {
     /// SQLite.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
+}
+
+/// A ledger that lacks commits that were acknowledged.
+#[derive(Debug, Error)]
+#[error(
+    "commit {acknowledged} was acknowledged and is not in {}, for its log {} was lost; {}: put it back there and open the ledger \
+     again; or remove {}, to go on without what is missing",
+    .path.display(), .log.display(), copies(.saved), .lock.display()
+)]
+pub struct Behind {
+    /// The file.
+    pub path: PathBuf,
+    /// A commit that should be there.
+    pub acknowledged: CommitSeq,
+    /// Where the log belongs.
+    pub log: PathBuf,
+    /// What was saved of it, and older copies if there are any.
+    pub saved: Vec<PathBuf>,
+    /// What bears the note.
+    pub lock: PathBuf,
 }
 
 impl From<rusqlite::Error> for OpenError {
@@ -154,8 +180,10 @@ fn whereabouts(path: &Path, saved: Option<&Path>) -> String {
     match saved {
         Some(saved) if saved == path => "what it held stands there again: open the ledger anew".to_owned(),
         Some(saved) => {
-            let saved = saved.display();
-            format!("what it held is in {saved}: move that to its place when nobody has the ledger open")
+            format!(
+                "what the log held is in {}: whoever opens the ledger is told what to do",
+                saved.display()
+            )
         }
         None => "bring it back before the ledger is opened again".to_owned(),
     }

@@ -8,15 +8,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::disk::Commit;
 use super::error::OpenError;
-use super::place;
+use super::note::{self, Note};
+use super::place::{self, FileId};
 use super::schema::APPLICATION_ID;
 use super::unlogged;
 
 /// Held for as long as the file is open for writing.
 #[derive(Debug)]
 pub(super) struct Ownership {
-    _file: File,
+    /// Locked; see [`note`].
+    file: File,
 }
 
 impl Ownership {
@@ -24,23 +27,36 @@ impl Ownership {
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
         let side = side_file(path);
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&side).map_err(|source| {
-                OpenError::Io { what: format!("cannot open {}", side.display()), source }
-            })?;
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(&side);
+        let file = file.map_err(|error| cannot_open(&side, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
             Err(TryLockError::Error(source)) => {
                 Err(OpenError::Io { what: format!("cannot lock {}", side.display()), source })
             }
         }
     }
+
+    /// Whoever opens or reads the ledger next must find this commit there, in this file if one is given.
+    pub(super) fn note(&mut self, commit: Commit, file: Option<FileId>) -> std::io::Result<()> {
+        Note { commit, file }.write(&mut self.file)
+    }
+
+    /// Takes back what an earlier owner noted, and makes room for what this one may have to.
+    pub(super) fn clear_note(&mut self) -> std::io::Result<()> {
+        note::clear(&mut self.file)
+    }
+}
+
+pub(super) fn cannot_open(path: &Path, source: std::io::Error) -> OpenError {
+    OpenError::Io { what: format!("cannot open {}", path.display()), source }
 }
 
 /// Refuses what cannot be a ledger, before SQLite or a side file leaves something beside it. A missing file may become one.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
-    let io = |source| OpenError::Io { what: format!("cannot open {}", path.display()), source };
+    let io = |source| cannot_open(path, source);
     let length = match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         found => match found.map_err(io)? {
@@ -91,7 +107,7 @@ fn why_not(path: &Path) -> Option<std::io::Error> {
 }
 
 /// Beside the real file, so that two names of one file share a lock.
-fn side_file(path: &Path) -> PathBuf {
+pub(super) fn side_file(path: &Path) -> PathBuf {
     let mut name = place::real(path).into_os_string();
     name.push(".lock");
     PathBuf::from(name)

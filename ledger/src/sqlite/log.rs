@@ -87,9 +87,16 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
+    /// The log that SQLite has opened, right after that.
     pub(super) fn new(ledger: &Path) -> io::Result<Self> {
         let path = log_path(ledger);
         let place = Place::of(path.clone())?;
+        if place.is_none() && ledger.exists() {
+            return Err(io::Error::other(format!(
+                "{} was removed while it was being opened",
+                path.display()
+            )));
+        }
         let file = match &place {
             Some(_) => Some(OpenOptions::new().read(true).write(true).open(&path)?),
             None => None,
@@ -125,8 +132,8 @@ impl LogFile {
     }
 
     /// Saves what it holds when it is not in its place: see [`rescue::save`].
-    pub(super) fn save(&self) -> io::Result<PathBuf> {
-        rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path)
+    pub(super) fn save(&self, may_take_name: bool) -> io::Result<PathBuf> {
+        rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path, may_take_name)
     }
 }
 

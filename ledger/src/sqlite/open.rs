@@ -16,6 +16,8 @@ use super::load;
 use super::lock::Ownership;
 use super::log;
 use super::lookup::Lookup;
+use super::note;
+use super::place::{self, Place};
 use super::rescue;
 use super::schema::{self, AppSchema};
 use super::state::{State, Tuning};
@@ -76,24 +78,37 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     if !options.create && !path.exists() {
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
-    let ownership = Ownership::take(path)?;
+    let mut ownership = Ownership::take(path)?;
     rescue::refuse_remains(path)?;
+    note::check_first(path)?;
     log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
+    let _ = schema::is_empty(&connection)?; // With the first look SQLite opens the log.
+    // A name that is a link may come to lead elsewhere; what counts is where the log is looked for.
+    let real = place::real(path);
+    let look_after = |source| OpenError::Io { what: format!("cannot look after {}", path.display()), source };
+    let file = Place::of(real.clone()).map_err(look_after)?;
+    let log = log::LogFile::new(path).map_err(look_after)?;
+    note::check(path, &connection)?;
     identity::check(&connection, path)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let guard = Guard::install(&mut connection)?;
     let length = log::Length::watch(&mut connection)?;
     let last = last_commit(&connection)?;
     let tuning = Tuning { recent_events: options.recent_events, lag_events: options.lag_events };
-    let lookup = Lookup::open(path)?;
+    let lookup = Lookup::open(&real)?;
     let (state, ids) = load::state(lookup, &last, tuning)?;
     let commit = Commit { seq: last.seq, hash: last.hash };
     let plan = log::CheckpointPlan::new(length, options.log_kib);
-    let disk = Disk::new((connection, guard, plan), PathBuf::from(path), commit, ids, ownership)
-        .map_err(|source| OpenError::Io { what: format!("cannot look after {}", path.display()), source })?;
-    Ok((state, disk))
+    if let Err(error) = ownership.clear_note() {
+        // What was noted is true of this file; and there may be no room to note anything later.
+        tracing::debug!(%error, "{}: no room made for a note", path.display());
+    }
+    Ok((
+        state,
+        Disk::new((connection, guard, plan), (file, log), PathBuf::from(path), commit, ids, ownership),
+    ))
 }
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {

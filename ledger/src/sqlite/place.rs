@@ -21,6 +21,10 @@ impl Place {
         &self.path
     }
 
+    pub(super) fn file(&self) -> FileId {
+        self.file
+    }
+
     /// Whether the name still leads to the file.
     pub(super) fn is_kept(&self) -> io::Result<bool> {
         Ok(file_at(&self.path)? == Some(self.file))
@@ -43,7 +47,8 @@ pub(super) fn real(path: &Path) -> PathBuf {
 /// As many links as Linux follows.
 const LINKS_MAX: usize = 40;
 
-fn file_at(path: &Path) -> io::Result<Option<FileId>> {
+/// The file that has the name now; a link is none.
+pub(super) fn file_at(path: &Path) -> io::Result<Option<FileId>> {
     match id_of(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -53,7 +58,7 @@ fn file_at(path: &Path) -> io::Result<Option<FileId>> {
 
 /// Device and number.
 #[cfg(unix)]
-type FileId = (u64, u64);
+pub(super) type FileId = (u64, u64);
 
 /// Asks for the number alone: with all that [`std::fs::metadata`] asks for, small commits took a tenth longer. (Probably because Linux,
 /// from 6.13 on, gives the next write a time of its own once somebody has asked for the last one's.)
@@ -61,7 +66,7 @@ type FileId = (u64, u64);
 fn id_of(path: &Path) -> io::Result<FileId> {
     use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
     use rustix::io::Errno;
-    match statx(CWD, path, AtFlags::empty(), StatxFlags::INO) {
+    match statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO) {
         Ok(found) => Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)),
         Err(Errno::NOSYS | Errno::PERM) => id_by_metadata(path), // An old kernel, or a sandbox.
         Err(error) => Err(error.into()),
@@ -76,17 +81,17 @@ fn id_of(path: &Path) -> io::Result<FileId> {
 #[cfg(unix)]
 fn id_by_metadata(path: &Path) -> io::Result<FileId> {
     use std::os::unix::fs::MetadataExt as _;
-    let found = path.metadata()?;
+    let found = path.symlink_metadata()?;
     Ok((found.dev(), found.ino()))
 }
 
 #[cfg(not(unix))]
-type FileId = ();
+pub(super) type FileId = (u64, u64);
 
 /// Elsewhere a file that is open keeps its name.
 #[cfg(not(unix))]
 fn id_of(path: &Path) -> io::Result<FileId> {
-    path.metadata().map(drop)
+    path.symlink_metadata().map(|_| (0, 0))
 }
 
 #[cfg(all(test, target_os = "linux"))]
