@@ -43,7 +43,8 @@ impl Note {
     pub(super) fn write(&self, side: &mut File) -> io::Result<()> {
         let hash: String = self.commit.hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let file = self.file.map(|(device, number)| format!(" file {device} {number}")).unwrap_or_default();
-        fill(side, &format!("commit {} {hash}{file}\n", self.commit.seq.0))
+        fill(side, &format!("commit {} {hash}{file}\n", self.commit.seq.0))?;
+        side.sync_data()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -68,7 +69,7 @@ impl Note {
     }
 }
 
-/// Makes room for a note, or takes one back.
+/// Takes a note back, or makes room for one. (What is taken back may come back in a power cut: it is true of this file.)
 pub(super) fn clear(side: &mut File) -> io::Result<()> {
     fill(side, "")
 }
@@ -76,8 +77,7 @@ pub(super) fn clear(side: &mut File) -> io::Result<()> {
 /// In one write, over what is there.
 fn fill(side: &mut File, text: &str) -> io::Result<()> {
     side.rewind()?;
-    side.write_all(format!("{text:SIZE$}").as_bytes())?;
-    side.sync_data()
+    side.write_all(format!("{text:SIZE$}").as_bytes())
 }
 
 /// Refuses, before SQLite looks at it, a ledger of which not even a beginning is there, for SQLite would begin it anew, and a file with the
