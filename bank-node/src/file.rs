@@ -141,12 +141,13 @@ impl Copy {
     fn of(path: &Path) -> Result<Self, FileError> {
         let temp = std::env::temp_dir();
         let failed = |error| FileError::Copy { path: path.to_owned(), temp: temp.clone(), error };
-        let _not_running = hold_off_banks(path)?;
+        // SQLite keeps the log beside the file itself, where this name is a link; and there is the lock.
+        let real = path.canonicalize().map_err(failed)?;
+        let _not_running = hold_off_banks(&real, path)?;
         let folder = tempfile::Builder::new().prefix("hundi-audit-").tempdir().map_err(failed)?;
         let file = folder.path().join(BANK_FILE);
         std::fs::copy(path, &file).map_err(failed)?;
-        // SQLite keeps the log beside the file itself, where this name is a link.
-        let log = beside(&path.canonicalize().map_err(failed)?, "-wal");
+        let log = beside(&real, "-wal");
         if log.metadata().is_ok_and(|log| log.len() > 0) {
             std::fs::copy(&log, beside(&file, "-wal")).map_err(failed)?;
         }
@@ -177,13 +178,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// A running bank holds a lock on its folder, and one on the file beside its own. Until the result is dropped none starts.
-fn hold_off_banks(path: &Path) -> Result<Vec<File>, FileError> {
-    let folder = match path.parent() {
+fn hold_off_banks(real: &Path, path: &Path) -> Result<Vec<File>, FileError> {
+    let folder = match real.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     let mut held = Vec::new();
-    for lock_path in [folder, beside(path, ".lock")] {
+    for lock_path in [folder, beside(real, ".lock")] {
         let lock = match File::open(&lock_path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,

@@ -282,6 +282,7 @@ fn what_could_not_be_saved_is_missed_by_whoever_opens_the_ledger_until_the_log_i
             }
             if file_too {
                 check_missed(&path, &log, killed);
+                assert!(!path.exists(), "no new one is begun");
                 std::fs::rename(aside(&path), &path).unwrap();
             }
             check_missed(&path, &log, killed);
@@ -347,24 +348,78 @@ fn whoever_goes_on_without_what_is_missing_says_so_by_removing_the_note() {
 #[test]
 fn the_log_of_a_file_that_was_replaced_meets_no_other() {
     let _one = one_at_a_time();
+    for is_exact in [false, true] {
+        let mut ledger = Displaced::new(4);
+        let path = ledger.path().canonicalize().unwrap();
+        let [other, aside] = ["other.db", "aside.db"].map(|name| ledger.folder.path().join(name));
+        match is_exact {
+            false => drop(sqlite::backup(&path, &other).unwrap()),
+            true => drop(std::fs::copy(&path, &other).unwrap()),
+        }
+        ledger.acknowledge(3);
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        let log = log_of(&path);
+        let saved = log.with_extension("db-wal.saved");
+        assert_eq!(ledger.next_commit(), (path.clone(), Some(saved.clone())));
+        let Displaced { folder, acknowledged, state, disk } = ledger;
+        drop((state, disk));
+        check_refused(&path, &saved);
+        let error = Ledger::open(&path).unwrap_err().to_string();
+        assert!(error.contains("put the file that was in use there, and its log"), "{error}");
+        std::fs::copy(&path, &other).unwrap();
+        assert!(
+            u128::from(sqlite::verify(&other).unwrap().transfers) < acknowledged,
+            "nothing was copied into it"
+        );
+        if !is_exact {
+            std::fs::rename(&aside, &path).unwrap();
+        }
+        std::fs::rename(&saved, &log).unwrap();
+        check_has(&path, acknowledged);
+        drop(folder);
+    }
+}
+
+#[test]
+fn nobody_goes_on_while_somebody_has_the_log_that_was_lost() {
+    let _one = one_at_a_time();
     let mut ledger = Displaced::new(4);
     let path = ledger.path();
-    let [other, aside] = ["other.db", "aside.db"].map(|name| ledger.folder.path().join(name));
-    sqlite::backup(&path, &other).unwrap();
-    ledger.acknowledge(3);
-    std::fs::rename(&path, &aside).unwrap();
-    std::fs::copy(&other, &path).unwrap();
-    assert_eq!(ledger.next_commit().1, None);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    other.query_row("SELECT count(*) FROM v_transfers", [], |_| Ok(())).unwrap();
+    std::fs::remove_file(log_of(&path)).unwrap();
+    assert!(ledger.next_commit().1.is_some(), "it is in its place again");
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
-    let log = log_of(&path.canonicalize().unwrap());
-    check_refused(&path, &log);
+    // It shares the log's index with whoever opens the ledger, and may copy from the log that it has.
     let error = Ledger::open(&path).unwrap_err().to_string();
-    assert!(error.contains("is not the file that was in use"), "{error}");
-    let with_log = [std::fs::read(&path).unwrap(), std::fs::read(&log).unwrap()];
-    assert_eq!(with_log[0], std::fs::read(&other).unwrap(), "nothing was copied into the backup");
-    // The file itself comes back.
-    std::fs::rename(&aside, &path).unwrap();
+    assert!(error.contains("still open in another program"), "{error}");
+    drop(other);
+    check_has(&path, acknowledged);
+    drop(folder);
+}
+
+#[test]
+fn word_is_left_where_the_lock_is_gone_too_and_comes_before_whatever_else_is_wrong() {
+    let _one = one_at_a_time();
+    let mut ledger = Displaced::new(4);
+    let path = ledger.path();
+    let log = log_of(&path.canonicalize().unwrap());
+    let_nothing_be_saved(&log);
+    std::fs::remove_file(path.with_extension("db.lock")).unwrap();
+    std::fs::rename(&log, log.with_extension("gone")).unwrap();
+    ledger.next_commit();
+    let Displaced { folder, acknowledged, state, disk } = ledger;
+    drop((state, disk));
+    check_missed(&path, &log, false);
+    // Half of the log was copied into the file, say.
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..8192]).unwrap();
+    check_missed(&path, &log, false);
+    std::fs::write(&path, whole).unwrap();
+    std::fs::rename(log.with_extension("gone"), &log).unwrap();
     check_has(&path, acknowledged);
     drop(folder);
 }
@@ -536,8 +591,7 @@ fn a_file_that_was_moved_or_replaced_takes_no_commit() {
         } else {
             std::fs::rename(&path, &other).unwrap();
         }
-        let (displaced, saved) = ledger.next_commit();
-        assert_eq!((displaced.file_name(), saved), (path.file_name(), None));
+        assert_eq!(ledger.next_commit().0.file_name(), path.file_name());
     }
 }
 

@@ -55,14 +55,16 @@ pub(super) fn cannot_open(path: &Path, error: &OpenError) -> Failure {
         OpenError::InUse(_)
         | OpenError::NotFound(_)
         | OpenError::Behind(_)
-        | OpenError::OtherFile { .. }
+        | OpenError::HeldOpen(_)
         | OpenError::FileGone { .. } => error.to_string(),
         _ => format!("{}: {error}", path.display()),
     };
     match error {
-        OpenError::InUse(_) | OpenError::Io { .. } | OpenError::Sqlite(_) | OpenError::Setting { .. } => {
-            Failure::outside(what)
-        }
+        OpenError::InUse(_)
+        | OpenError::HeldOpen(_)
+        | OpenError::Io { .. }
+        | OpenError::Sqlite(_)
+        | OpenError::Setting { .. } => Failure::outside(what),
         _ => Failure::input(what),
     }
 }

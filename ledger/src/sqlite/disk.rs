@@ -13,7 +13,7 @@ use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::log::{CheckpointPlan, LogFile};
-use super::note;
+use super::note::{self, Note};
 use super::place::Place;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
@@ -254,22 +254,23 @@ impl Disk {
     /// Whoever opens the ledger next must find what was acknowledged. What a log without a name holds this process alone still has:
     /// saves it, and says where.
     fn leave_word(&mut self, file_kept: bool, log_kept: bool) -> Option<PathBuf> {
-        let file = self.file.as_ref().filter(|_| !file_kept).map(Place::file);
-        if let Err(error) = self.ownership.note(self.last, file) {
+        if let Err(error) = self.ownership.note(&Note { commit: self.last, replaced: !file_kept }) {
             tracing::error!(%error, "{}: could not note that commit {} was acknowledged", self.path.display(), self.last.seq);
         }
-        if log_kept || self.saved {
+        if self.saved || (file_kept && log_kept) {
             return None;
         }
         let log = self.log.path().display();
-        match self.log.save(file_kept) {
+        // Another file must not meet it.
+        let saved = if log_kept { self.log.put_aside() } else { self.log.save(file_kept) };
+        match saved {
             Ok(saved) => {
-                tracing::error!("{log} was removed or moved; what it held is in {}", saved.display());
+                tracing::error!("what {log} held is in {}", saved.display());
                 self.saved = true;
                 Some(saved)
             }
             Err(error) => {
-                tracing::error!(%error, "{log} was removed or moved, and what it held could not be saved");
+                tracing::error!(%error, "what {log} held could not be saved");
                 None
             }
         }

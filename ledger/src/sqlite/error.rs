@@ -1,10 +1,10 @@
 //! What can go wrong between the ledger and its file, and whose fault it is.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::note::copies;
 use crate::CommitSeq;
 
 /// Why a file could not be opened.
@@ -20,23 +20,15 @@ pub enum OpenError {
     /// The log was lost while the ledger was in use, and with it commits that were acknowledged: see [`CommitError::Displaced`].
     #[error(transparent)]
     Behind(#[from] Box<Behind>),
-    /// The file was replaced while it was in use, and the log that is there belongs to the other one.
+    /// The log was lost while the ledger was in use, and somebody still has the ledger open, maybe with the log that is lost.
     #[error(
-        "{} is not the file that was in use, to which the log {} belongs: bring that back; or remove {} if this is an exact copy \
-         of it, and the log as well if this is a backup",
-        .path.display(), .log.display(), .lock.display()
+        "{} is still open in another program, or in this one, which may have the log that was lost: close it there, and open the ledger again",
+        .0.display()
     )]
-    OtherFile {
-        /// The file.
-        path: PathBuf,
-        /// The other one's log.
-        log: PathBuf,
-        /// What bears the note.
-        lock: PathBuf,
-    },
+    HeldOpen(PathBuf),
     /// The file is gone, and its log is not.
     #[error(
-        "{} is gone or empty, and its log {} is not: bring the file back, or if it was removed on purpose, remove its log too",
+        "{} is gone or empty, and its log {} is not: bring that very file back, for a backup does not fit the log; or, if it was removed on purpose, move the log away too",
         .path.display(), .log.display()
     )]
     FileGone {
@@ -91,17 +83,16 @@ pub enum OpenError {
 }
 
 /// A ledger that lacks commits that were acknowledged.
-#[derive(Debug, Error)]
-#[error(
-    "commit {acknowledged} was acknowledged and is not in {}, for its log {} was lost; {}: put it back there and open the ledger \
-     again; or remove {}, to go on without what is missing",
-    .path.display(), .log.display(), copies(.saved), .lock.display()
-)]
+#[derive(Debug)]
 pub struct Behind {
     /// The file.
     pub path: PathBuf,
     /// A commit that should be there.
     pub acknowledged: CommitSeq,
+    /// The file itself was moved or replaced while it was in use.
+    pub replaced: bool,
+    /// What SQLite says of what is there.
+    pub reason: Option<String>,
     /// Where the log belongs.
     pub log: PathBuf,
     /// What was saved of it, and older copies if there are any.
@@ -109,6 +100,33 @@ pub struct Behind {
     /// What bears the note.
     pub lock: PathBuf,
 }
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, log) = (self.path.display(), self.log.display());
+        write!(f, "commit {} was acknowledged and is not in {path}", self.acknowledged)?;
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        match self.replaced {
+            true => write!(
+                f,
+                ", which was moved or replaced in use: put the file that was in use there, and its log at {log}"
+            )?,
+            false => {
+                write!(f, ": its log {log} was lost or replaced, or it was itself; put back what was there")?
+            }
+        }
+        let saved: Vec<String> = self.saved.iter().map(|path| path.display().to_string()).collect();
+        match saved.is_empty() {
+            true => write!(f, " (no copy of the log stands beside it)")?,
+            false => write!(f, " (saved of the log: {})", saved.join(", "))?,
+        }
+        write!(f, "; or remove {} to go on without what is missing", self.lock.display())
+    }
+}
+
+impl std::error::Error for Behind {}
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {

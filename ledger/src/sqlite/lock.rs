@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use super::disk::Commit;
 use super::error::OpenError;
 use super::note::{self, Note};
-use super::place::{self, FileId};
+use super::place::{self, Place};
 use super::schema::APPLICATION_ID;
 use super::unlogged;
 
@@ -20,6 +19,8 @@ use super::unlogged;
 pub(super) struct Ownership {
     /// Locked; see [`note`].
     file: File,
+    side: PathBuf,
+    place: Option<Place>,
 }
 
 impl Ownership {
@@ -31,7 +32,10 @@ impl Ownership {
         let file = options.create(true).truncate(false).write(true).open(&side);
         let file = file.map_err(|error| cannot_open(&side, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { file }),
+            Ok(()) => {
+                let place = Place::of(side.clone()).map_err(|error| cannot_open(&side, error))?;
+                Ok(Self { file, side, place })
+            }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
             Err(TryLockError::Error(source)) => {
                 Err(OpenError::Io { what: format!("cannot lock {}", side.display()), source })
@@ -39,9 +43,14 @@ impl Ownership {
         }
     }
 
-    /// Whoever opens or reads the ledger next must find this commit there, in this file if one is given.
-    pub(super) fn note(&mut self, commit: Commit, file: Option<FileId>) -> std::io::Result<()> {
-        Note { commit, file }.write(&mut self.file)
+    /// Whoever opens or reads the ledger next must find this commit there.
+    pub(super) fn note(&mut self, note: &Note) -> std::io::Result<()> {
+        note.write(&mut self.file)?;
+        match self.place.as_ref().map_or(Ok(true), Place::is_kept)? {
+            true => Ok(()),
+            // Somebody has removed or replaced the lock's file too.
+            false => note.write(&mut File::create(&self.side)?),
+        }
     }
 
     /// Takes back what an earlier owner noted, and makes room for what this one may have to.

@@ -131,6 +131,11 @@ impl LogFile {
         self.place.as_ref().map_or(Ok(true), Place::is_kept)
     }
 
+    /// Moves it out of the way of another ledger's file.
+    pub(super) fn put_aside(&self) -> io::Result<PathBuf> {
+        rescue::put_aside(&self.path)
+    }
+
     /// Saves what it holds when it is not in its place: see [`rescue::save`].
     pub(super) fn save(&self, may_take_name: bool) -> io::Result<PathBuf> {
         rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path, may_take_name)

@@ -13,7 +13,7 @@ use super::identity;
 use super::load::read_account;
 use super::lock::refuse_foreign;
 use super::log;
-use super::note;
+use super::note::Note;
 use super::reads::Source;
 use super::rescue;
 use super::unlogged;
@@ -46,13 +46,19 @@ impl Lookup {
     pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
         refuse_foreign(path)?;
         rescue::refuse_remains(path)?;
-        note::check_first(path)?;
+        let Some(note) = Note::read(path)? else { return Self::open_checked(path) };
+        note.check_begun(path)?;
+        let lookup = Self::open_checked(path).map_err(|error| note.explain(path, error))?;
+        note.check(path, &lookup.connection)?;
+        Ok(lookup)
+    }
+
+    fn open_checked(path: &Path) -> Result<Self, OpenError> {
         log::check_beside_owner(path)?;
         let lookup = Self::open(path).map_err(|error| match error {
             ReadError::Sqlite(_) if !path.exists() => OpenError::NotFound(path.to_path_buf()),
             other => other.into(),
         })?;
-        note::check(path, &lookup.connection)?;
         identity::check(&lookup.connection, path)?;
         Ok(lookup)
     }

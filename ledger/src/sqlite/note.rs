@@ -3,29 +3,34 @@
 //! Whoever opens or reads the ledger next must find that commit there. So it does not matter how the log was lost, whether it could be
 //! saved, or what stands in its place by now.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::disk::Commit;
 use super::error::{Behind, OpenError, ReadError};
 use super::lock::{cannot_open, side_file};
 use super::log::log_path;
-use super::place::{self, FileId};
-use super::{rescue, schema};
+use super::{rescue, schema, unlogged};
 use crate::CommitSeq;
 
 /// Room for a note, made when there is room on the disk: it is written on a full one.
 const SIZE: usize = 256;
+/// Begins a note.
+const COMMIT: &str = "commit";
+/// Ends one of an owner whose file was not in its place.
+const REPLACED: &str = "of another file";
 
 /// The last commit that was acknowledged before the log was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) commit: Commit,
-    /// The file that was in use, if it was that which was not in its place: the log belongs to no other.
-    pub(super) file: Option<FileId>,
+    /// The file itself was moved or replaced.
+    pub(super) replaced: bool,
 }
 
 impl Note {
@@ -34,38 +39,114 @@ impl Note {
         let side = side_file(ledger);
         let mut text = Vec::new();
         match File::open(&side).and_then(|file| file.take(SIZE as u64).read_to_end(&mut text)) {
-            Ok(_) => Ok(Self::parse(&String::from_utf8_lossy(&text))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(cannot_open(&side, error)),
+            Ok(_) => {}
+            // Who may read the ledger may still not be allowed to look at its owner's lock.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(cannot_open(&side, error)),
+        }
+        let text = String::from_utf8_lossy(&text);
+        match text.starts_with(COMMIT) {
+            true => Self::parse(&text).map(Some).ok_or_else(|| {
+                let what =
+                    "what is noted there of a lost log is not legible; remove it if nothing is missing";
+                cannot_open(&side, io::Error::other(what))
+            }),
+            false => Ok(None),
         }
     }
 
     pub(super) fn write(&self, side: &mut File) -> io::Result<()> {
-        let hash: String = self.commit.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let file = self.file.map(|(device, number)| format!(" file {device} {number}")).unwrap_or_default();
-        fill(side, &format!("commit {} {hash}{file}\n", self.commit.seq.0))?;
+        fill(side, &self.to_string())?;
         side.sync_data()
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split_whitespace();
-        if words.next()? != "commit" {
-            return None;
-        }
-        let (seq, digits) = (words.next()?.parse().ok()?, words.next()?.as_bytes());
+        let (seq, rest) = text.strip_prefix(COMMIT)?.trim().split_once(' ')?;
+        let (digits, ending) = rest.split_at_checked(64)?;
         let mut hash = [0; 32];
-        let (pairs, []) = digits.as_chunks::<2>() else { return None };
-        if pairs.len() != hash.len() {
-            return None;
-        }
-        for (byte, pair) in hash.iter_mut().zip(pairs) {
+        for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().as_chunks::<2>().0) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }
-        let file = match words.next() {
-            Some(_file) => Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?)),
-            None => None,
+        let replaced = match ending.trim() {
+            "" => false,
+            REPLACED => true,
+            _ => return None,
         };
-        Some(Self { commit: Commit { seq: CommitSeq(seq), hash }, file })
+        Some(Self { commit: Commit { seq: CommitSeq(seq.parse().ok()?), hash }, replaced })
+    }
+
+    /// Refuses, before SQLite looks at it, a ledger of which not even a beginning is there, for SQLite would begin it anew.
+    pub(super) fn check_begun(&self, ledger: &Path) -> Result<(), OpenError> {
+        for path in [ledger, &log_path(ledger)] {
+            if rescue::length(path).map_err(|error| cannot_open(path, error))? > 0 {
+                return Ok(());
+            }
+        }
+        Err(self.behind(ledger, None))
+    }
+
+    /// Refuses a ledger that others still have open: they may have the log that is lost, and share its index with whoever opens the
+    /// ledger now, which may have another.
+    pub(super) fn check_alone(ledger: &Path) -> Result<(), OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let look = || {
+            let connection = Connection::open_with_flags(unlogged::plain(ledger), flags)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            schema::is_empty(&connection)
+        };
+        match look().map_err(|error| error.sqlite_error_code()) {
+            Err(Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) => {
+                Err(OpenError::HeldOpen(ledger.into()))
+            }
+            _ => Ok(()), // Whoever looks closer says what is wrong with it.
+        }
+    }
+
+    /// Refuses a ledger that has not the commit.
+    pub(super) fn check(&self, ledger: &Path, connection: &Connection) -> Result<(), OpenError> {
+        // In a file that is not even begun there is no table to ask.
+        let found = match schema::is_empty(connection).map_err(|error| self.explain(ledger, error.into()))? {
+            true => None,
+            false => find_commit(connection, self.commit.seq)
+                .map_err(|error| self.explain(ledger, error.into()))?,
+        };
+        if found == Some(self.commit) || self.commit.seq.0 == 0 {
+            Ok(())
+        } else {
+            Err(self.behind(ledger, None))
+        }
+    }
+
+    /// What is wrong with the file may be that its log is missing.
+    pub(super) fn explain(&self, ledger: &Path, error: OpenError) -> OpenError {
+        match error {
+            OpenError::Sqlite(_) | OpenError::Damaged(_) => self.behind(ledger, Some(error.to_string())),
+            _ => error,
+        }
+    }
+
+    fn behind(&self, ledger: &Path, reason: Option<String>) -> OpenError {
+        let log = log_path(ledger);
+        OpenError::from(Box::new(Behind {
+            path: ledger.into(),
+            acknowledged: self.commit.seq,
+            replaced: self.replaced,
+            reason,
+            saved: rescue::saved(&log),
+            log,
+            lock: side_file(ledger),
+        }))
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{COMMIT} {} ", self.commit.seq.0)?;
+        self.commit.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        writeln!(f, "{}", if self.replaced { format!(" {REPLACED}") } else { String::new() })
     }
 }
 
@@ -80,53 +161,17 @@ fn fill(side: &mut File, text: &str) -> io::Result<()> {
     side.write_all(format!("{text:SIZE$}").as_bytes())
 }
 
-/// Refuses, before SQLite looks at it, a ledger of which not even a beginning is there, for SQLite would begin it anew, and a file with the
-/// log of another, for it would mix them.
-pub(super) fn check_first(ledger: &Path) -> Result<(), OpenError> {
-    let Some(note) = Note::read(ledger)? else { return Ok(()) };
-    let log = log_path(ledger);
-    let is_empty = |path: &Path| {
-        rescue::length(path).map(|length| length == 0).map_err(|error| cannot_open(path, error))
-    };
-    if is_empty(ledger)? && is_empty(&log)? {
-        return Err(behind(ledger, &note));
-    }
-    let here = place::file_at(&place::real(ledger)).map_err(|error| cannot_open(ledger, error))?;
-    match note.file {
-        Some(_) if note.file != here => {
-            Err(OpenError::OtherFile { path: ledger.into(), log, lock: side_file(ledger) })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Whether `connection`, to the ledger or to a copy of it, has what the ledger's owner acknowledged, as far as that left word: it does
 /// where its log is removed or replaced while it is in use.
 ///
 /// # Errors
-/// [`OpenError::Behind`], [`OpenError::OtherFile`], or the file cannot be read.
+/// [`OpenError::Behind`], or the file cannot be read.
 pub fn check_complete(ledger: impl AsRef<Path>, connection: &Connection) -> Result<(), OpenError> {
-    check_first(ledger.as_ref())?;
-    check(ledger.as_ref(), connection)
-}
-
-/// Refuses a ledger that has not the commit that is noted.
-pub(super) fn check(ledger: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let Some(note) = Note::read(ledger)? else { return Ok(()) };
-    // In a file that is not even begun there is no table to ask.
-    let found = schema::is_empty(connection).map_err(ReadError::from).and_then(|is_empty| match is_empty {
-        true => Ok(None),
-        false => find_commit(connection, note.commit.seq),
-    });
-    let has = match found {
-        Ok(found) => found == Some(note.commit) || note.commit.seq.0 == 0,
-        // The log is shorter than its index says.
-        Err(ReadError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) => {
-            false
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if has { Ok(()) } else { Err(behind(ledger, &note)) }
+    let ledger = ledger.as_ref();
+    match Note::read(ledger)? {
+        Some(note) => note.check(ledger, connection),
+        None => Ok(()),
+    }
 }
 
 /// The commit of that number, if the file has it: number 0 and zeros is what every file begins with.
@@ -137,26 +182,6 @@ pub(super) fn find_commit(connection: &Connection, seq: CommitSeq) -> Result<Opt
     let mut statement = connection.prepare_cached("SELECT hash FROM commits WHERE seq = ?")?;
     let hash: Option<[u8; 32]> = statement.query_row([seq], |row| row.get(0)).optional()?;
     Ok(hash.map(|hash| Commit { seq, hash }))
-}
-
-fn behind(ledger: &Path, note: &Note) -> OpenError {
-    let log = log_path(ledger);
-    OpenError::from(Box::new(Behind {
-        path: ledger.into(),
-        acknowledged: note.commit.seq,
-        saved: rescue::saved(&log),
-        log,
-        lock: side_file(ledger),
-    }))
-}
-
-/// How the copies of a log are named in a message.
-pub(super) fn copies(saved: &[PathBuf]) -> String {
-    let names: Vec<String> = saved.iter().map(|path| path.display().to_string()).collect();
-    match names.is_empty() {
-        true => "it could not be saved, so it is where somebody moved it, if anywhere".to_owned(),
-        false => format!("what could be saved of it is in {}", names.join(", ")),
-    }
 }
 
 #[cfg(test)]
@@ -171,13 +196,22 @@ mod tests {
         let mut side = File::create(side_file(&ledger)).unwrap();
         assert_eq!(Note::read(&ledger).unwrap(), None, "of an older program");
         for seq in [0, 7, u64::MAX] {
-            for file in [None, Some((u64::MAX, u64::MAX))] {
-                let note = Note { commit: Commit { seq: CommitSeq(seq), hash: [0xa7; 32] }, file };
+            for replaced in [false, true] {
+                let note = Note { commit: Commit { seq: CommitSeq(seq), hash: [0xa7; 32] }, replaced };
                 note.write(&mut side).unwrap();
                 assert_eq!(Note::read(&ledger).unwrap(), Some(note));
                 assert_eq!(side.metadata().unwrap().len(), SIZE as u64);
+                let text = std::fs::read_to_string(side_file(&ledger)).unwrap();
+                for torn in
+                    [&text[..9], &text[..60], &text[..text.trim().len() - 2], &text.replace("a7", "x7")]
+                {
+                    std::fs::write(side_file(&ledger), torn).unwrap();
+                    assert!(Note::read(&ledger).is_err(), "{torn}");
+                }
             }
         }
+        std::fs::write(side_file(&ledger), "somebody's").unwrap();
+        assert_eq!(Note::read(&ledger).unwrap(), None);
         clear(&mut side).unwrap();
         assert_eq!(Note::read(&ledger).unwrap(), None);
     }

@@ -16,7 +16,7 @@ use super::load;
 use super::lock::Ownership;
 use super::log;
 use super::lookup::Lookup;
-use super::note;
+use super::note::Note;
 use super::place::{self, Place};
 use super::rescue;
 use super::schema::{self, AppSchema};
@@ -78,9 +78,28 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     if !options.create && !path.exists() {
         return Err(OpenError::NotFound(path.to_path_buf()));
     }
-    let mut ownership = Ownership::take(path)?;
+    let ownership = Ownership::take(path)?;
     rescue::refuse_remains(path)?;
-    note::check_first(path)?;
+    let note = Note::read(path)?;
+    if let Some(note) = note {
+        note.check_begun(path)?;
+        Note::check_alone(path)?;
+    } else if let Some(saved) = rescue::saved(&log::log_path(path)).first() {
+        tracing::warn!("{} stands beside the ledger: what was saved of a log once", saved.display());
+    }
+    open_owned(path, options, ownership, note).map_err(|error| match note {
+        Some(note) => note.explain(path, error),
+        None => error,
+    })
+}
+
+/// [`open`] by its only owner; `note` is what the one before has left.
+fn open_owned(
+    path: &Path,
+    options: Options,
+    mut ownership: Ownership,
+    note: Option<Note>,
+) -> Result<(State, Disk), OpenError> {
     log::check(path)?;
     log::make_durable(path)?;
     let mut connection = connect(path, &options)?;
@@ -90,7 +109,9 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     let look_after = |source| OpenError::Io { what: format!("cannot look after {}", path.display()), source };
     let file = Place::of(real.clone()).map_err(look_after)?;
     let log = log::LogFile::new(path).map_err(look_after)?;
-    note::check(path, &connection)?;
+    if let Some(note) = note {
+        note.check(path, &connection)?;
+    }
     identity::check(&connection, path)?;
     prepare_schema(&mut connection, options.app.as_ref())?;
     let guard = Guard::install(&mut connection)?;

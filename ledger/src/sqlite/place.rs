@@ -21,10 +21,6 @@ impl Place {
         &self.path
     }
 
-    pub(super) fn file(&self) -> FileId {
-        self.file
-    }
-
     /// Whether the name still leads to the file.
     pub(super) fn is_kept(&self) -> io::Result<bool> {
         Ok(file_at(&self.path)? == Some(self.file))
@@ -48,7 +44,7 @@ pub(super) fn real(path: &Path) -> PathBuf {
 const LINKS_MAX: usize = 40;
 
 /// The file that has the name now; a link is none.
-pub(super) fn file_at(path: &Path) -> io::Result<Option<FileId>> {
+fn file_at(path: &Path) -> io::Result<Option<FileId>> {
     match id_of(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -58,7 +54,7 @@ pub(super) fn file_at(path: &Path) -> io::Result<Option<FileId>> {
 
 /// Device and number.
 #[cfg(unix)]
-pub(super) type FileId = (u64, u64);
+type FileId = (u64, u64);
 
 /// Asks for the number alone: with all that [`std::fs::metadata`] asks for, small commits took a tenth longer. (Probably because Linux,
 /// from 6.13 on, gives the next write a time of its own once somebody has asked for the last one's.)
@@ -86,7 +82,7 @@ fn id_by_metadata(path: &Path) -> io::Result<FileId> {
 }
 
 #[cfg(not(unix))]
-pub(super) type FileId = (u64, u64);
+type FileId = (u64, u64);
 
 /// Elsewhere a file that is open keeps its name.
 #[cfg(not(unix))]

@@ -35,11 +35,25 @@ pub(super) fn save(mut from: &File, log: &Path, may_take_name: bool) -> io::Resu
         Err(error) => error.kind() == ErrorKind::NotFound,
     };
     let name = if may_take_name && is_free { log.to_path_buf() } else { saved.clone() };
-    fs::rename(&saved, &name)?;
-    if let Some(Err(error)) = log.parent().map(|folder| File::open(folder)?.sync_all()) {
-        tracing::warn!(%error, "{} has its name, but that may not be on disk", name.display());
-    }
+    rename(&saved, &name)?;
     Ok(name)
+}
+
+/// Moves a log out of the way of another ledger's file.
+pub(super) fn put_aside(log: &Path) -> io::Result<PathBuf> {
+    let is_free =
+        |copy: &PathBuf| copy.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let name = (1..=COPIES_MAX).map(|n| beside(log, n)).find(is_free).ok_or(ErrorKind::AlreadyExists)?;
+    rename(log, &name)?;
+    Ok(name)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    if let Some(Err(error)) = to.parent().map(|folder| File::open(folder)?.sync_all()) {
+        tracing::warn!(%error, "{} has its name, but that may not be on disk", to.display());
+    }
+    Ok(())
 }
 
 /// The copies that stand beside a log.
