@@ -254,6 +254,9 @@ impl Disk {
     /// Whoever opens the ledger next must find what was acknowledged. What a log without a name holds this process alone still has:
     /// saves it, and says where.
     fn leave_word(&mut self, file_kept: bool, log_kept: bool) -> Option<PathBuf> {
+        if self.file.is_none() || self.last.seq.0 == 0 {
+            return None; // SQLite has files of its own, of which nothing can be seen; or nothing was acknowledged.
+        }
         if let Err(error) = self.ownership.note(&Note { commit: self.last, replaced: !file_kept }) {
             tracing::error!(%error, "{}: could not note that commit {} was acknowledged", self.path.display(), self.last.seq);
         }

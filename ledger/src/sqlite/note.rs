@@ -113,11 +113,7 @@ impl Note {
             false => find_commit(connection, self.commit.seq)
                 .map_err(|error| self.explain(ledger, error.into()))?,
         };
-        if found == Some(self.commit) || self.commit.seq.0 == 0 {
-            Ok(())
-        } else {
-            Err(self.behind(ledger, None))
-        }
+        if found == Some(self.commit) { Ok(()) } else { Err(self.behind(ledger, None)) }
     }
 
     /// What is wrong with the file may be that its log is missing.
