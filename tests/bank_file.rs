@@ -155,12 +155,8 @@ fn a_bank_whose_log_is_gone_stops_and_nobody_takes_what_is_left_for_the_whole() 
     let reader = hundi_ledger::sqlite::Snapshot::open(&file).unwrap();
     network.open("cara@alpha", "7.00");
     // As on a full disk.
-    for name in [
-        ".saved", ".saved.2", ".saved.3", ".saved.4", ".saved.5", ".saved.6", ".saved.7", ".saved.8",
-        ".saved.9",
-    ] {
-        std::fs::create_dir(folder.join(format!("bank.db-wal{name}"))).unwrap();
-    }
+    std::fs::create_dir(folder.join("bank.db-wal.saved")).unwrap();
+    (2..=99).for_each(|n| std::fs::create_dir(folder.join(format!("bank.db-wal.saved.{n}"))).unwrap());
     std::fs::rename(&log, &aside).unwrap();
     assert_eq!(network.wait("bank-alpha"), Some(4), "{}", network.log("bank-alpha"));
     drop(reader);

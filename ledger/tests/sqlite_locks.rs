@@ -57,6 +57,10 @@ fn log_of(path: &Path) -> PathBuf {
     path.with_extension("db-wal")
 }
 
+fn saved_of(log: &Path, copy: usize) -> PathBuf {
+    log.with_added_extension(if copy == 1 { "saved".to_owned() } else { format!("saved.{copy}") })
+}
+
 fn accounts() -> [Account; 2] {
     [Account::new(1, 1, 1), Account::new(2, 1, 1)]
 }
@@ -163,8 +167,13 @@ impl Displaced {
         let Self { folder, acknowledged, state, disk } = self;
         // Nothing is done as at an orderly end; and a copy, for this process has the lock's file.
         let after = folder.path().join("after.db");
-        std::fs::copy(folder.path().join("app.db"), &after).unwrap();
-        std::fs::copy(folder.path().join("app.db-wal"), log_of(&after)).unwrap();
+        for entry in folder.path().read_dir().unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if let Some(ending) = name.strip_prefix("app.db").filter(|ending| *ending != "-shm") {
+                let copy = folder.path().join(format!("after.db{ending}"));
+                std::fs::copy(folder.path().join(&name), copy).unwrap();
+            }
+        }
         check_has(&after, acknowledged);
         std::mem::forget((state, disk));
     }
@@ -179,7 +188,7 @@ fn check_has(path: &Path, acknowledged: u128) {
 }
 
 #[test]
-fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_written_anew() {
+fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_saved() {
     let _one = one_at_a_time();
     let aside = |path: &Path| path.with_file_name("aside");
     type Way<'a> = (&'a str, &'a dyn Fn(&Path));
@@ -199,7 +208,7 @@ fn a_log_that_somebody_removes_is_missed_at_the_next_commit_and_written_anew() {
             let reader = read.then(|| Snapshot::open(ledger.path()).unwrap());
             ledger.acknowledge(3);
             displace(&log);
-            assert_eq!(ledger.next_commit(), (log.clone(), Some(log)), "{way}");
+            assert_eq!(ledger.next_commit(), (log.clone(), Some(saved_of(&log, 1))), "{way}");
             drop(reader);
             ledger.check_after_kill();
         }
@@ -226,9 +235,8 @@ fn a_log_whose_place_another_has_taken_is_saved_beside_it_and_nobody_goes_on_wit
     ledger.acknowledge(3);
     std::fs::remove_file(&log).unwrap();
     std::fs::write(&log, of_others).unwrap();
-    let older = log.with_extension("db-wal.saved");
+    let (older, saved) = (saved_of(&log, 1), saved_of(&log, 2));
     std::fs::write(&older, b"somebody else's").unwrap();
-    let saved = log.with_extension("db-wal.saved.2");
     assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk)); // An orderly end, and somebody starts it again.
@@ -247,16 +255,13 @@ fn an_empty_log_that_a_reader_left_is_replaced() {
     std::fs::remove_file(&log).unwrap();
     assert!(Snapshot::open(ledger.path()).is_err(), "the log's index knows of more than there is");
     assert_eq!(log.metadata().unwrap().len(), 0);
-    assert_eq!(ledger.next_commit(), (log.clone(), Some(log)));
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(saved_of(&log, 1))));
     ledger.check_after_kill();
 }
 
 /// All names that a copy could have are taken, as if the disk were full.
 fn let_nothing_be_saved(log: &Path) {
-    for n in 1..=9 {
-        let name = if n == 1 { "db-wal.saved".to_owned() } else { format!("db-wal.saved.{n}") };
-        std::fs::create_dir(log.with_extension(name)).unwrap();
-    }
+    (1..=99).for_each(|copy| std::fs::create_dir(saved_of(log, copy)).unwrap());
 }
 
 #[test]
@@ -360,7 +365,7 @@ fn the_log_of_a_file_that_was_replaced_meets_no_other() {
         std::fs::rename(&path, &aside).unwrap();
         std::fs::rename(&other, &path).unwrap();
         let log = log_of(&path);
-        let saved = log.with_extension("db-wal.saved");
+        let saved = saved_of(&log, 1);
         assert_eq!(ledger.next_commit(), (path.clone(), Some(saved.clone())));
         let Displaced { folder, acknowledged, state, disk } = ledger;
         drop((state, disk));
@@ -390,15 +395,35 @@ fn nobody_goes_on_while_somebody_has_the_log_that_was_lost() {
     other.busy_timeout(Duration::ZERO).unwrap();
     other.query_row("SELECT count(*) FROM v_transfers", [], |_| Ok(())).unwrap();
     std::fs::remove_file(log_of(&path)).unwrap();
-    assert!(ledger.next_commit().1.is_some(), "it is in its place again");
+    assert!(ledger.next_commit().1.is_some());
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
     // It shares the log's index with whoever opens the ledger, and may copy from the log that it has.
     let error = Ledger::open(&path).unwrap_err().to_string();
     assert!(error.contains("still open in another program"), "{error}");
+    // The last to close the file removes the log that it finds.
+    std::fs::write(log_of(&path), b"").unwrap();
     drop(other);
     check_has(&path, acknowledged);
     drop(folder);
+}
+
+#[test]
+fn after_another_failure_a_reader_is_in_nobodys_way() {
+    let _one = one_at_a_time();
+    let Displaced { folder, acknowledged, mut state, mut disk } = Displaced::new(4);
+    let path = folder.path().join("app.db");
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.query_row("SELECT count(*) FROM v_transfers", [], |_| Ok(())).unwrap();
+    let fails = |_: &rusqlite::Connection| Err(rusqlite::Error::QueryReturnedNoRows);
+    let time = engine::next_time(state.last(), Timestamp::FIRST, 1);
+    engine::create_transfers(&mut state, time, &[transfer(99)]).unwrap();
+    assert!(matches!(disk.commit(state.take_changes(), fails), Err(CommitError::App(_))));
+    drop((state, disk));
+    drop(Snapshot::open(&path).unwrap());
+    drop(Ledger::open(&path).unwrap());
+    drop(reader);
+    check_has(&path, acknowledged);
 }
 
 #[test]
@@ -432,7 +457,7 @@ fn a_log_and_its_file_that_are_gone_together_come_back_together() {
     let (log, aside) = (log_of(&path), path.with_extension("aside"));
     std::fs::rename(&path, &aside).unwrap();
     std::fs::remove_file(&log).unwrap();
-    let saved = log.with_extension("db-wal.saved");
+    let saved = saved_of(&log, 1);
     assert_eq!(
         ledger.next_commit(),
         (path.clone(), Some(saved.clone())),
@@ -456,7 +481,7 @@ fn a_log_that_is_a_link_is_none() {
     let aside = log.with_extension("aside");
     std::fs::rename(&log, &aside).unwrap();
     std::os::unix::fs::symlink(&aside, &log).unwrap();
-    let saved = log.with_extension("db-wal.saved");
+    let saved = saved_of(&log, 1);
     assert_eq!(ledger.next_commit(), (log.clone(), Some(saved.clone())));
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
@@ -467,7 +492,7 @@ fn a_log_that_is_a_link_is_none() {
 }
 
 #[test]
-fn a_log_is_written_anew_for_the_same_people() {
+fn a_log_is_saved_for_the_same_people() {
     let _one = one_at_a_time();
     use std::os::unix::fs::PermissionsExt as _;
     for wanted in [0o600, 0o660] {
@@ -475,8 +500,8 @@ fn a_log_is_written_anew_for_the_same_people() {
         let log = log_of(&ledger.path().canonicalize().unwrap());
         std::fs::set_permissions(&log, std::fs::Permissions::from_mode(wanted)).unwrap();
         std::fs::remove_file(&log).unwrap();
-        assert_eq!(ledger.next_commit().1.as_ref(), Some(&log));
-        assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, wanted);
+        let saved = ledger.next_commit().1.unwrap();
+        assert_eq!(saved.metadata().unwrap().permissions().mode() & 0o777, wanted);
     }
 }
 
@@ -523,14 +548,14 @@ fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
     drop((state, disk));
     check_has(&folder.path().join("app.db"), acknowledged);
 
-    // An orderly end after a commit that failed leaves what was written anew.
+    // An orderly end after a commit that failed leaves what was saved.
     let mut ledger = Displaced::new(4);
     std::fs::remove_file(log_of(&ledger.path())).unwrap();
     ledger.next_commit();
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
+    assert!(!folder.path().join("app.db-wal.saved.2").exists(), "it is saved once");
     check_has(&folder.path().join("app.db"), acknowledged);
-    assert!(!folder.path().join("app.db-wal.saved").exists(), "it is saved once");
 }
 
 #[test]
@@ -608,7 +633,7 @@ fn a_process_that_gave_its_locks_away_notices() {
     std::fs::remove_file(log_of(&path)).unwrap();
     std::fs::remove_file(path.with_extension("db-shm")).unwrap();
     let log = log_of(&path.canonicalize().unwrap());
-    assert_eq!(ledger.next_commit(), (log.clone(), Some(log)));
+    assert_eq!(ledger.next_commit(), (log.clone(), Some(saved_of(&log, 1))));
     ledger.check_after_kill();
 }
 

@@ -13,8 +13,9 @@ use super::guard::Guard;
 use super::ids::IdWriter;
 use super::lock::Ownership;
 use super::log::{CheckpointPlan, LogFile};
-use super::note::{self, Note};
+use super::note::{self, Lost, Note};
 use super::place::Place;
+use super::rescue;
 use super::room::Room;
 use super::write::{integer, write_balances, write_changes};
 use crate::CommitSeq;
@@ -257,25 +258,42 @@ impl Disk {
         if self.file.is_none() || self.last.seq.0 == 0 {
             return None; // SQLite has files of its own, of which nothing can be seen; or nothing was acknowledged.
         }
-        if let Err(error) = self.ownership.note(&Note { commit: self.last, replaced: !file_kept }) {
-            tracing::error!(%error, "{}: could not note that commit {} was acknowledged", self.path.display(), self.last.seq);
+        let lost = match (file_kept, log_kept) {
+            (true, true) => Lost::Nothing,
+            (true, false) => Lost::Log,
+            (false, _) => Lost::File,
+        };
+        if self.saved && lost != Lost::Nothing {
+            return None; // It has been said, and which copy it is.
         }
-        if self.saved || (file_kept && log_kept) {
-            return None;
-        }
+        let mut note = Note { commit: self.last, lost, copy: None };
+        self.note(&note);
         let log = self.log.path().display();
-        // Another file must not meet it.
-        let saved = if log_kept { self.log.put_aside() } else { self.log.save(file_kept) };
+        let saved = match lost {
+            Lost::Nothing => return None,
+            // Another file must not meet it.
+            Lost::File if log_kept => self.log.put_aside(),
+            Lost::File | Lost::Log => self.log.save(),
+        };
         match saved {
-            Ok(saved) => {
-                tracing::error!("what {log} held is in {}", saved.display());
+            Ok(copy) => {
+                let path = rescue::copy_of(self.log.path(), copy);
+                tracing::error!("what {log} held is in {}", path.display());
                 self.saved = true;
-                Some(saved)
+                note.copy = Some(copy);
+                self.note(&note);
+                Some(path)
             }
             Err(error) => {
                 tracing::error!(%error, "what {log} held could not be saved");
                 None
             }
+        }
+    }
+
+    fn note(&mut self, note: &Note) {
+        if let Err(error) = self.ownership.note(note) {
+            tracing::error!(%error, "{}: could not note that commit {} was acknowledged", self.path.display(), note.commit.seq);
         }
     }
 

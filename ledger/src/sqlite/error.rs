@@ -95,8 +95,8 @@ pub struct Behind {
     pub reason: Option<String>,
     /// Where the log belongs.
     pub log: PathBuf,
-    /// What was saved of it, and older copies if there are any.
-    pub saved: Vec<PathBuf>,
+    /// Where what it held was saved, if it was.
+    pub saved: Option<PathBuf>,
     /// What bears the note.
     pub lock: PathBuf,
 }
@@ -117,10 +117,14 @@ impl fmt::Display for Behind {
                 write!(f, ": its log {log} was lost or replaced, or it was itself; put back what was there")?
             }
         }
-        let saved: Vec<String> = self.saved.iter().map(|path| path.display().to_string()).collect();
-        match saved.is_empty() {
-            true => write!(f, " (no copy of the log stands beside it)")?,
-            false => write!(f, " (saved of the log: {})", saved.join(", "))?,
+        match &self.saved {
+            None => write!(f, " (no copy of the log was saved)")?,
+            Some(saved) if self.replaced => write!(f, " (which is in {})", saved.display())?,
+            Some(saved) => write!(
+                f,
+                " (the log was saved as {}, and is put back by whoever opens the ledger to write, if its place is free)",
+                saved.display()
+            )?,
         }
         write!(f, "; or remove {} to go on without what is missing", self.lock.display())
     }
@@ -194,15 +198,12 @@ fn damage(error: &rusqlite::Error) -> Option<String> {
     }
 }
 
-fn whereabouts(path: &Path, saved: Option<&Path>) -> String {
+fn whereabouts(saved: Option<&Path>) -> String {
     match saved {
-        Some(saved) if saved == path => "what it held stands there again: open the ledger anew".to_owned(),
-        Some(saved) => {
-            format!(
-                "what the log held is in {}: whoever opens the ledger is told what to do",
-                saved.display()
-            )
-        }
+        Some(saved) => format!(
+            "what the log held is in {}: open the ledger again, which puts it back or says what to do",
+            saved.display()
+        ),
         None => "bring it back before the ledger is opened again".to_owned(),
     }
 }
@@ -222,12 +223,12 @@ pub enum CommitError {
     /// The next one to open the ledger would not find what was acknowledged, so nothing more is.
     #[error(
         "the commit may or may not be on disk: {} was removed, moved or replaced while it was in use; {}",
-        .path.display(), whereabouts(.path, .saved.as_deref())
+        .path.display(), whereabouts(.saved.as_deref())
     )]
     Displaced {
         /// What is not in its place.
         path: PathBuf,
-        /// Where what the log held has been written: to its place, or beside it, where another one stands there.
+        /// Where what the log held has been written, beside its place. Opening the ledger puts it back if that is free.
         saved: Option<PathBuf>,
     },
     /// Whether the ledger's file and its log are in their places cannot be seen.

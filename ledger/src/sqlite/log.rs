@@ -132,13 +132,13 @@ impl LogFile {
     }
 
     /// Moves it out of the way of another ledger's file.
-    pub(super) fn put_aside(&self) -> io::Result<PathBuf> {
+    pub(super) fn put_aside(&self) -> io::Result<usize> {
         rescue::put_aside(&self.path)
     }
 
     /// Saves what it holds when it is not in its place: see [`rescue::save`].
-    pub(super) fn save(&self, may_take_name: bool) -> io::Result<PathBuf> {
-        rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path, may_take_name)
+    pub(super) fn save(&self) -> io::Result<usize> {
+        rescue::save(self.file.as_ref().ok_or(ErrorKind::NotFound)?, &self.path)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, ffi};
 
 use super::disk::Commit;
 use super::error::{Behind, OpenError, ReadError};
@@ -22,15 +22,31 @@ use crate::CommitSeq;
 const SIZE: usize = 256;
 /// Begins a note.
 const COMMIT: &str = "commit";
-/// Ends one of an owner whose file was not in its place.
-const REPLACED: &str = "of another file";
+/// Before the number of the copy in which the log was saved.
+const COPY: &str = "copy";
 
-/// The last commit that was acknowledged before the log was lost.
+/// What was not in its place when an owner failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Nothing: something else had failed.
+    Nothing,
+    /// The log.
+    Log,
+    /// The file itself, and maybe the log too.
+    File,
+}
+
+impl Lost {
+    const ALL: [(Self, &str); 3] = [(Self::Nothing, "kept"), (Self::Log, "log"), (Self::File, "file")];
+}
+
+/// The last commit that was acknowledged before an owner failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) commit: Commit,
-    /// The file itself was moved or replaced.
-    pub(super) replaced: bool,
+    pub(super) lost: Lost,
+    /// In which copy the log is, if it could be saved: see [`rescue`].
+    pub(super) copy: Option<usize>,
 }
 
 impl Note {
@@ -63,18 +79,37 @@ impl Note {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (seq, rest) = text.strip_prefix(COMMIT)?.trim().split_once(' ')?;
-        let (digits, ending) = rest.split_at_checked(64)?;
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().as_chunks::<2>().0) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        let replaced = match ending.trim() {
-            "" => false,
-            REPLACED => true,
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let ([COMMIT, seq, digits, lost], copy) = words.split_first_chunk()? else { return None };
+        let copy = match copy {
+            [] => None,
+            [COPY, n] => Some(n.parse().ok()?),
             _ => return None,
         };
-        Some(Self { commit: Commit { seq: CommitSeq(seq.parse().ok()?), hash }, replaced })
+        let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
+        let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let hash: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+        let commit = Commit { seq: CommitSeq(seq.parse().ok()?), hash: hash?.try_into().ok()? };
+        let (lost, _) = *Lost::ALL.iter().find(|(_, name)| name == lost)?;
+        Some(Self { commit, lost, copy })
+    }
+
+    /// Before SQLite looks at the ledger: sees to it that nothing makes it worse, and puts the log back that was saved. Only its owner
+    /// may call this.
+    pub(super) fn prepare(&self, ledger: &Path) -> Result<(), OpenError> {
+        self.check_begun(ledger)?;
+        let log = log_path(ledger);
+        let is_kept = self.lost == Lost::Nothing && rescue::length(&log).is_ok_and(|length| length > 0);
+        if !is_kept {
+            Self::check_alone(ledger)?;
+        }
+        match self.copy {
+            // To which file it belongs nobody can say if that was replaced.
+            Some(copy) if self.lost == Lost::Log => {
+                rescue::put_back(&log, copy).map_err(|error| cannot_open(&log, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses, before SQLite looks at it, a ledger of which not even a beginning is there, for SQLite would begin it anew.
@@ -89,7 +124,7 @@ impl Note {
 
     /// Refuses a ledger that others still have open: they may have the log that is lost, and share its index with whoever opens the
     /// ledger now, which may have another.
-    pub(super) fn check_alone(ledger: &Path) -> Result<(), OpenError> {
+    fn check_alone(ledger: &Path) -> Result<(), OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let look = || {
             let connection = Connection::open_with_flags(unlogged::plain(ledger), flags)?;
@@ -118,10 +153,15 @@ impl Note {
 
     /// What is wrong with the file may be that its log is missing.
     pub(super) fn explain(&self, ledger: &Path, error: OpenError) -> OpenError {
-        match error {
-            OpenError::Sqlite(_) | OpenError::Damaged(_) => self.behind(ledger, Some(error.to_string())),
-            _ => error,
-        }
+        let is_short = match &error {
+            OpenError::Damaged(_) => true,
+            // The log is shorter than its index says.
+            OpenError::Sqlite(error) => {
+                error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHORT_READ)
+            }
+            _ => false,
+        };
+        if is_short { self.behind(ledger, Some(error.to_string())) } else { error }
     }
 
     fn behind(&self, ledger: &Path, reason: Option<String>) -> OpenError {
@@ -129,9 +169,9 @@ impl Note {
         OpenError::from(Box::new(Behind {
             path: ledger.into(),
             acknowledged: self.commit.seq,
-            replaced: self.replaced,
+            replaced: self.lost == Lost::File,
             reason,
-            saved: rescue::saved(&log),
+            saved: self.copy.map(|copy| rescue::copy_of(&log, copy)),
             log,
             lock: side_file(ledger),
         }))
@@ -142,7 +182,10 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{COMMIT} {} ", self.commit.seq.0)?;
         self.commit.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        writeln!(f, "{}", if self.replaced { format!(" {REPLACED}") } else { String::new() })
+        let name = Lost::ALL.iter().find(|(lost, _)| *lost == self.lost).map_or("", |(_, name)| name);
+        write!(f, " {name}")?;
+        self.copy.map_or(Ok(()), |copy| write!(f, " {COPY} {copy}"))?;
+        f.write_str("\n")
     }
 }
 
@@ -192,8 +235,8 @@ mod tests {
         let mut side = File::create(side_file(&ledger)).unwrap();
         assert_eq!(Note::read(&ledger).unwrap(), None, "of an older program");
         for seq in [0, 7, u64::MAX] {
-            for replaced in [false, true] {
-                let note = Note { commit: Commit { seq: CommitSeq(seq), hash: [0xa7; 32] }, replaced };
+            for (lost, copy) in [(Lost::Nothing, None), (Lost::Log, Some(1)), (Lost::File, Some(99))] {
+                let note = Note { commit: Commit { seq: CommitSeq(seq), hash: [0xa7; 32] }, lost, copy };
                 note.write(&mut side).unwrap();
                 assert_eq!(Note::read(&ledger).unwrap(), Some(note));
                 assert_eq!(side.metadata().unwrap().len(), SIZE as u64);

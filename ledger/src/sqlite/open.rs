@@ -82,9 +82,8 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     rescue::refuse_remains(path)?;
     let note = Note::read(path)?;
     if let Some(note) = note {
-        note.check_begun(path)?;
-        Note::check_alone(path)?;
-    } else if let Some(saved) = rescue::saved(&log::log_path(path)).first() {
+        note.prepare(path)?;
+    } else if let Some(saved) = rescue::first_copy(&log::log_path(path)) {
         tracing::warn!("{} stands beside the ledger: what was saved of a log once", saved.display());
     }
     open_owned(path, options, ownership, note).map_err(|error| match note {

@@ -9,59 +9,69 @@ use super::lock::cannot_open;
 use super::log::log_path;
 
 /// How many copies may stand beside a log.
-const COPIES_MAX: usize = 9;
+const COPIES_MAX: usize = 99;
 
-/// Writes what `from` holds to a file beside the log's name, and gives it that name, if it may and no other log stands there; says where
-/// it is. The log's writer may do this between its commits.
+/// Writes what `from` holds to a file beside the log's name; gives the copy's number. The log's writer may do this between its commits.
 ///
-/// To copy the log into the ledger's file instead would leave that a mixture where a reader does not let the whole log be copied.
-pub(super) fn save(mut from: &File, log: &Path, may_take_name: bool) -> io::Result<PathBuf> {
-    let (saved, mut to) = create_beside(from, log)?;
+/// Not under the log's own name: any SQLite that has the ledger open, and is the last to close it, removes what has that. And to copy the
+/// log into the ledger's file would leave that a mixture where a reader does not let the whole log be copied.
+pub(super) fn save(mut from: &File, log: &Path) -> io::Result<usize> {
+    let (copy, mut to) = create_copy(from, log)?;
     let length = from.metadata()?.len();
     let copied = from
         .seek(SeekFrom::Start(0))
         .and_then(|_| io::copy(&mut from, &mut to))
         .and_then(|copied| to.sync_all().map(|()| copied));
     match copied {
-        Ok(copied) if copied == length => {}
+        Ok(copied) if copied == length => {
+            sync_folder(log);
+            Ok(copy)
+        }
         other => {
-            fs::remove_file(&saved)?;
-            return Err(other.err().unwrap_or(ErrorKind::UnexpectedEof.into()));
+            fs::remove_file(copy_of(log, copy))?;
+            Err(other.err().unwrap_or(ErrorKind::UnexpectedEof.into()))
         }
     }
+}
+
+/// Moves a log out of the way of another ledger's file, as if it had been saved.
+pub(super) fn put_aside(log: &Path) -> io::Result<usize> {
+    let is_free = |n: &usize| {
+        copy_of(log, *n).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    let copy = (1..=COPIES_MAX).find(is_free).ok_or(ErrorKind::AlreadyExists)?;
+    fs::rename(log, copy_of(log, copy))?;
+    sync_folder(log);
+    Ok(copy)
+}
+
+/// Gives a copy the log's name, unless another log stands there by now, or somebody has moved the copy.
+pub(super) fn put_back(log: &Path, copy: usize) -> io::Result<()> {
+    let copy = copy_of(log, copy);
     // A reader that found no log has left an empty one.
     let is_free = match log.symlink_metadata() {
         Ok(found) => found.is_file() && found.len() == 0,
         Err(error) => error.kind() == ErrorKind::NotFound,
     };
-    let name = if may_take_name && is_free { log.to_path_buf() } else { saved.clone() };
-    rename(&saved, &name)?;
-    Ok(name)
-}
-
-/// Moves a log out of the way of another ledger's file.
-pub(super) fn put_aside(log: &Path) -> io::Result<PathBuf> {
-    let is_free =
-        |copy: &PathBuf| copy.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    let name = (1..=COPIES_MAX).map(|n| beside(log, n)).find(is_free).ok_or(ErrorKind::AlreadyExists)?;
-    rename(log, &name)?;
-    Ok(name)
-}
-
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    if let Some(Err(error)) = to.parent().map(|folder| File::open(folder)?.sync_all()) {
-        tracing::warn!(%error, "{} has its name, but that may not be on disk", to.display());
+    if is_free && copy.exists() {
+        fs::rename(copy, log)?;
+        sync_folder(log);
     }
     Ok(())
 }
 
-/// The copies that stand beside a log.
-pub(super) fn saved(log: &Path) -> Vec<PathBuf> {
-    (1..=COPIES_MAX).map(|n| beside(log, n)).filter(|copy| copy.symlink_metadata().is_ok()).collect()
+fn sync_folder(log: &Path) {
+    if let Some(Err(error)) = log.parent().map(|folder| File::open(folder)?.sync_all()) {
+        tracing::warn!(%error, "what was saved of {} has its name, but that may not be on disk", log.display());
+    }
 }
 
-fn beside(log: &Path, n: usize) -> PathBuf {
+/// The first of the copies that stand beside a log.
+pub(super) fn first_copy(log: &Path) -> Option<PathBuf> {
+    Some(copy_of(log, 1)).filter(|copy| copy.symlink_metadata().is_ok())
+}
+
+pub(super) fn copy_of(log: &Path, n: usize) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
     name.push(".saved");
     if n > 1 {
@@ -96,12 +106,11 @@ pub(super) fn length(path: &Path) -> io::Result<u64> {
 }
 
 /// A new file beside the log, whatever others stand there.
-fn create_beside(from: &File, log: &Path) -> io::Result<(PathBuf, File)> {
-    for n in 1..=COPIES_MAX {
-        let path = beside(log, n);
-        match create_as(from, &path) {
+fn create_copy(from: &File, log: &Path) -> io::Result<(usize, File)> {
+    for copy in 1..=COPIES_MAX {
+        match create_as(from, &copy_of(log, copy)) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => return made.map(|file| (path, file)),
+            made => return made.map(|file| (copy, file)),
         }
     }
     Err(ErrorKind::AlreadyExists.into())
