@@ -554,8 +554,16 @@ fn a_log_that_was_removed_is_missed_at_rest_and_at_the_end_too() {
     ledger.next_commit();
     let Displaced { folder, acknowledged, state, disk } = ledger;
     drop((state, disk));
-    assert!(!folder.path().join("app.db-wal.saved.2").exists(), "it is saved once");
-    check_has(&folder.path().join("app.db"), acknowledged);
+    let [path, log] = ["app.db", "app.db-wal"].map(|name| folder.path().join(name));
+    assert!(!saved_of(&log, 2).exists(), "it is saved once");
+    // Something else is wrong with the file: the copy is there until nothing is.
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..8192]).unwrap();
+    assert!(Ledger::open(&path).is_err());
+    assert!(saved_of(&log, 1).exists());
+    std::fs::write(&path, whole).unwrap();
+    check_has(&path, acknowledged);
+    assert!(!saved_of(&log, 1).exists(), "nobody needs it any more");
 }
 
 #[test]

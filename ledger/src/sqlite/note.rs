@@ -94,9 +94,9 @@ impl Note {
         Some(Self { commit, lost, copy })
     }
 
-    /// Before SQLite looks at the ledger: sees to it that nothing makes it worse, and puts the log back that was saved. Only its owner
-    /// may call this.
-    pub(super) fn prepare(&self, ledger: &Path) -> Result<(), OpenError> {
+    /// Before SQLite looks at the ledger: sees to it that nothing makes it worse, and puts the log back that was saved; says which copy
+    /// that is. Only its owner may call this.
+    pub(super) fn prepare(&self, ledger: &Path) -> Result<Option<usize>, OpenError> {
         self.check_begun(ledger)?;
         let log = log_path(ledger);
         let is_kept = self.lost == Lost::Nothing && rescue::length(&log).is_ok_and(|length| length > 0);
@@ -106,9 +106,10 @@ impl Note {
         match self.copy {
             // To which file it belongs nobody can say if that was replaced.
             Some(copy) if self.lost == Lost::Log => {
-                rescue::put_back(&log, copy).map_err(|error| cannot_open(&log, error))
+                let is_back = rescue::put_back(&log, copy).map_err(|error| cannot_open(&log, error))?;
+                Ok(is_back.then_some(copy))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 

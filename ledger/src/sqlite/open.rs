@@ -80,16 +80,19 @@ pub fn open(path: impl AsRef<Path>, options: Options) -> Result<(State, Disk), O
     }
     let ownership = Ownership::take(path)?;
     rescue::refuse_remains(path)?;
-    let note = Note::read(path)?;
-    if let Some(note) = note {
-        note.prepare(path)?;
-    } else if let Some(saved) = rescue::first_copy(&log::log_path(path)) {
-        tracing::warn!("{} stands beside the ledger: what was saved of a log once", saved.display());
+    let log = log::log_path(path);
+    let Some(note) = Note::read(path)? else {
+        if let Some(saved) = rescue::first_copy(&log) {
+            tracing::warn!("{} stands beside the ledger: what was saved of a log once", saved.display());
+        }
+        return open_owned(path, options, ownership, None);
+    };
+    let put_back = note.prepare(path)?;
+    let opened = open_owned(path, options, ownership, Some(note));
+    if let (Ok(_), Some(copy)) = (&opened, put_back) {
+        rescue::forget(&log, copy);
     }
-    open_owned(path, options, ownership, note).map_err(|error| match note {
-        Some(note) => note.explain(path, error),
-        None => error,
-    })
+    opened.map_err(|error| note.explain(path, error))
 }
 
 /// [`open`] by its only owner; `note` is what the one before has left.

@@ -45,19 +45,35 @@ pub(super) fn put_aside(log: &Path) -> io::Result<usize> {
     Ok(copy)
 }
 
-/// Gives a copy the log's name, unless another log stands there by now, or somebody has moved the copy.
-pub(super) fn put_back(log: &Path, copy: usize) -> io::Result<()> {
+/// Gives a copy the log's name too, unless another log stands there by now, or somebody has moved the copy; says whether it did. The
+/// copy's own name stays until it is known that nothing is missing.
+pub(super) fn put_back(log: &Path, copy: usize) -> io::Result<bool> {
     let copy = copy_of(log, copy);
-    // A reader that found no log has left an empty one.
-    let is_free = match log.symlink_metadata() {
-        Ok(found) => found.is_file() && found.len() == 0,
-        Err(error) => error.kind() == ErrorKind::NotFound,
-    };
-    if is_free && copy.exists() {
-        fs::rename(copy, log)?;
-        sync_folder(log);
+    if !copy.exists() {
+        return Ok(false);
     }
-    Ok(())
+    match log.symlink_metadata() {
+        // A reader that found no log has left an empty one.
+        Ok(found) if found.is_file() && found.len() == 0 => fs::remove_file(log)?,
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if fs::hard_link(&copy, log).is_err() {
+        fs::rename(&copy, log)?; // Not every file system has links.
+    }
+    sync_folder(log);
+    Ok(true)
+}
+
+/// Removes a copy's own name.
+pub(super) fn forget(log: &Path, copy: usize) {
+    let copy = copy_of(log, copy);
+    if let Err(error) = fs::remove_file(&copy)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "{} is not needed any more, and could not be removed", copy.display());
+    }
 }
 
 fn sync_folder(log: &Path) {
