@@ -114,7 +114,7 @@ impl fmt::Display for Behind {
                 ", which was moved or replaced in use: put the file that was in use there, and its log at {log}"
             )?,
             false => {
-                write!(f, ": its log {log} was lost or replaced, or it was itself; put back what was there")?
+                write!(f, ": its log {log} was lost or replaced, or the file was; put back what was there")?
             }
         }
         match &self.saved {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, ffi};
@@ -37,7 +38,13 @@ pub(super) enum Lost {
 }
 
 impl Lost {
-    const ALL: [(Self, &str); 3] = [(Self::Nothing, "kept"), (Self::Log, "log"), (Self::File, "file")];
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "kept",
+            Self::Log => "log",
+            Self::File => "file",
+        }
+    }
 }
 
 /// The last commit that was acknowledged before an owner failed.
@@ -90,7 +97,7 @@ impl Note {
         let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let hash: Option<Vec<u8>> = pairs.iter().map(byte).collect();
         let commit = Commit { seq: CommitSeq(seq.parse().ok()?), hash: hash?.try_into().ok()? };
-        let (lost, _) = *Lost::ALL.iter().find(|(_, name)| name == lost)?;
+        let lost = [Lost::Nothing, Lost::Log, Lost::File].into_iter().find(|known| known.name() == *lost)?;
         Some(Self { commit, lost, copy })
     }
 
@@ -129,6 +136,7 @@ impl Note {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let look = || {
             let connection = Connection::open_with_flags(unlogged::plain(ledger), flags)?;
+            connection.busy_timeout(Duration::from_secs(1))?; // A reader may be about to end.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             schema::is_empty(&connection)
@@ -183,8 +191,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{COMMIT} {} ", self.commit.seq.0)?;
         self.commit.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        let name = Lost::ALL.iter().find(|(lost, _)| *lost == self.lost).map_or("", |(_, name)| name);
-        write!(f, " {name}")?;
+        write!(f, " {}", self.lost.name())?;
         self.copy.map_or(Ok(()), |copy| write!(f, " {COPY} {copy}"))?;
         f.write_str("\n")
     }
