@@ -7,5 +7,5 @@ mod courier;
 mod flaw;
 pub mod process;
 
-pub use courier::{Caller, CommitOrder, Courier, Declined, Effect, Policy, Progress};
+pub use courier::{Caller, CommitOrder, Courier, Declined, Effect, Foreseen, Policy, Progress};
 pub use flaw::{Flaw, Flaws, Sound};

@@ -71,7 +71,11 @@ impl Core {
         for vote in votes {
             match self.verifier.verify(vote) {
                 Ok(vote) => verified.push(vote),
-                Err(error) => self.complain(peer, &error),
+                Err(error) => {
+                    // Whoever asked may not have checked it, and asks again without it: not to answer holds nobody's money.
+                    self.complain(peer, &error);
+                    return Ok(());
+                }
             }
         }
         Ok(self.participant.handle_prepare(now, peer, order, authority.as_ref(), &verified)?)

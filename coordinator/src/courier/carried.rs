@@ -162,6 +162,20 @@ impl Carried {
         others.all(|(_, other)| self.said(other, true))
     }
 
+    /// The banks that have not voted YES.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &BankName> {
+        self.order.banks().iter().filter(|bank| !self.said(bank, true))
+    }
+
+    /// Whether a bank has been asked since the last wait.
+    pub(super) fn is_asked(&self, bank: &BankName) -> bool {
+        self.order
+            .banks()
+            .iter()
+            .enumerate()
+            .any(|(place, other)| other == bank && self.asked.contains(place))
+    }
+
     fn said(&self, bank: &BankName, yes: bool) -> bool {
         self.votes
             .iter()

@@ -8,6 +8,7 @@
 //! trouble of asking again after a restart.
 
 mod carried;
+mod foresee;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -19,6 +20,7 @@ use hundi_protocol::{
 
 use crate::flaw::{Flaw, Flaws, Sound};
 use carried::{Carried, Stage};
+pub use foresee::Foreseen;
 
 /// How many payments a full coordinator looks at for one that it can let go.
 const ROOM_LOOKS: usize = 64;

@@ -10,6 +10,7 @@ use hundi_protocol::{
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::ahead::Ahead;
 use super::memory::Notes;
 use super::now;
 use crate::courier::{Caller, Courier, Declined, Effect, Progress};
@@ -35,11 +36,12 @@ pub(super) struct Core {
     verifier: Verifier,
     link: Link,
     notes: Notes,
+    ahead: Ahead,
 }
 
 impl Core {
     pub(super) fn new(courier: Courier, verifier: Verifier, link: Link, notes: Notes) -> Self {
-        Core { courier, verifier, link, notes }
+        Core { courier, verifier, link, notes, ahead: Ahead::default() }
     }
 
     /// Runs until it is told to stop.
@@ -58,7 +60,11 @@ impl Core {
                     Event::Stop => stop_by = stop_by.or(Some(UnixMillis(now.0 + DRAIN_MS))),
                 }
             }
-            for frame in backlog.take_turn(TURN_MAX) {
+            let turn = backlog.take_turn(TURN_MAX);
+            if self.ahead.pass_on(&self.courier, &self.link, &turn) {
+                tokio::task::yield_now().await; // Now it is written.
+            }
+            for frame in turn {
                 self.handle_inbound(now, frame, stop_by.is_some());
             }
             self.courier.handle_time(now);
@@ -93,10 +99,16 @@ impl Core {
                 Message::Status { payment } => {
                     self.courier.handle_status(caller, payment);
                 }
-                Message::Vote { vote } => match self.verifier.verify(vote) {
-                    Ok(vote) => self.courier.handle_vote(now, vote),
-                    Err(error) => complain(&peer, &error),
-                },
+                Message::Vote { vote } => {
+                    let payment = vote.unverified().payment;
+                    match self.verifier.verify(vote) {
+                        Ok(vote) => self.courier.handle_vote(now, vote),
+                        Err(error) => {
+                            self.ahead.retract(payment);
+                            complain(&peer, &error);
+                        }
+                    }
+                }
                 Message::Outcome { certificate } => match certificate.check(&mut self.verifier) {
                     Ok(proof) => self.courier.handle_outcome(now, &proof),
                     Err(error) => complain(&peer, &error),
@@ -122,6 +134,8 @@ impl Core {
                     let vote = proof.yes().statement();
                     error!(bank = %vote.bank, payment = %vote.payment, "bank voted both YES and NO on one payment");
                 }
+                Effect::Prepare { to, order, .. }
+                    if to == *order.payer_bank() && self.ahead.has(order.digest(), None) => {}
                 Effect::Prepare { to, order, votes } => {
                     let message = Message::Prepare { order, votes: signed(&votes) };
                     to_banks.entry(to).or_default().push(message);
@@ -133,6 +147,7 @@ impl Core {
                     let certificate = certificate.to_unchecked();
                     to_banks.entry(to).or_default().push(Message::Outcome { certificate });
                 }
+                Effect::Answer { to, certificate } if self.ahead.has(certificate.payment(), Some(to)) => {}
                 Effect::Answer { to, certificate } => {
                     let certificate = certificate.to_unchecked();
                     to_apps.entry(to).or_default().push(Message::Outcome { certificate });
@@ -167,7 +182,7 @@ fn status_of(progress: Progress) -> PaymentStatus {
     }
 }
 
-fn signed(votes: &[Verified<Vote>]) -> Vec<Signed<Vote>> {
+pub(super) fn signed(votes: &[Verified<Vote>]) -> Vec<Signed<Vote>> {
     votes.iter().map(|vote| vote.signed().clone()).collect()
 }
 

@@ -4,6 +4,7 @@
 //! closed `Event` enum: a message passes without waking another thread. The **memory** writes a few times a second what is
 //! under way for longer than a moment. Nothing waits for it.
 
+mod ahead;
 mod core;
 mod memory;
 

@@ -1,0 +1,325 @@
+//! A coordinator passes votes on before it has checked them: a bank that signs badly gains nothing by it.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::VecDeque;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, SystemTime};
+
+use common::PATIENCE;
+use hundi_bank_node::process as bank;
+use hundi_coordinator::{Policy, process as coordinator};
+use hundi_protocol::{
+    AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, BankKey, BankName, Client, Credit,
+    CustomerKey, Decision, Identity, Inbound, Limits, Link, LinkOptions, Member, Message, Minor,
+    NETWORK_FILE, Network, NodeName, Order, OrderFields, OrderId, Outcome, PaymentStatus, Peer, Plan, Role,
+    Signed, Signer, UncheckedCertificate, UnixMillis, Verifier, Vote, init,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+fn name(bank: &str) -> BankName {
+    BankName::new(bank).unwrap()
+}
+
+fn peer(role: Role, name: &str) -> Peer {
+    Peer { role, name: NodeName::new(name).unwrap() }
+}
+
+fn key() -> CustomerKey {
+    CustomerKey::from_seed(&[7; 32])
+}
+
+/// asha@alpha pays shop@beta.
+fn order(amount: u128) -> Arc<Order> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let fields = OrderFields {
+        id: OrderId::generate(),
+        payer: "asha@alpha".parse().unwrap(),
+        credits: vec![Credit { payee: "shop@beta".parse().unwrap(), amount: Minor(amount) }],
+        currency: "INR".parse().unwrap(),
+        expires_at: UnixMillis(u64::try_from(now).unwrap() + 600_000),
+        note: String::new(),
+    };
+    Order::sign(&fields, &key()).unwrap()
+}
+
+/// Banks alpha and beta, coordinator c1 and an app, in a folder; those who listen have their sockets.
+struct World {
+    dir: tempfile::TempDir,
+    network: Arc<Network>,
+    listeners: Vec<(Peer, TcpListener)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let nodes = [peer(Role::Bank, "alpha"), peer(Role::Bank, "beta"), peer(Role::Coordinator, "c1")];
+        let listeners = nodes.map(|node| (node, TcpListener::bind("127.0.0.1:0").unwrap()));
+        let address = |i: usize| listeners[i].1.local_addr().unwrap().to_string();
+        let plan = Plan {
+            network: "test".into(),
+            banks: vec![
+                Member { name: name("alpha"), address: address(0) },
+                Member { name: name("beta"), address: address(1) },
+            ],
+            coordinators: vec![Member { name: NodeName::new("c1").unwrap(), address: address(2) }],
+            apps: vec![NodeName::new("app").unwrap()],
+            seed: None,
+            now: SystemTime::now(),
+            valid_for: Duration::from_secs(3600),
+        };
+        let network = Arc::new(init(dir.path(), &plan).unwrap());
+        Self { dir, network, listeners: listeners.into() }
+    }
+
+    fn folder(&self, who: &Peer) -> std::path::PathBuf {
+        self.dir.path().join(Identity::folder(who))
+    }
+
+    fn identity(&self, who: &Peer) -> Identity {
+        Identity::load(&self.folder(who), &self.network).unwrap()
+    }
+
+    fn network_file(&self) -> std::path::PathBuf {
+        self.dir.path().join(NETWORK_FILE)
+    }
+
+    /// Gives up a socket, for the real node to listen there.
+    fn release(&mut self, who: &Peer) {
+        self.listeners.retain(|(other, _)| other != who);
+    }
+
+    fn start_coordinator(&mut self) -> coordinator::Running {
+        let c1 = peer(Role::Coordinator, "c1");
+        self.release(&c1);
+        let (network, folder) = (self.network_file(), self.folder(&c1));
+        coordinator::start(coordinator::Config { network, name: c1.name, folder, policy: Policy::default() })
+            .unwrap()
+    }
+
+    /// Plays a node by hand.
+    fn play(&self, who: Peer) -> Hand {
+        let listener = self.listeners.iter().find(|(other, _)| *other == who);
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let options = LinkOptions {
+            identity: self.identity(&who),
+            network: Arc::clone(&self.network),
+            listener: listener.map(|(_, listener)| listener.try_clone().unwrap()),
+            deliver: Arc::new(move |inbound: Inbound| sender.send(inbound).map_err(|back| back.0)),
+            limits: Limits::default(),
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (give, link) = sync_channel(1);
+        Link::run(options, Duration::from_secs(1), move |link| async move {
+            give.send(link).unwrap();
+            let _ = stopped.await; // Dropped with the hand.
+        })
+        .unwrap();
+        Hand { link: link.recv().unwrap(), inbox, _stop: stop }
+    }
+
+    async fn app(&self, role: Role, me: &str, to: &Peer) -> Client {
+        let identity = self.identity(&peer(role, me));
+        Client::connect(&identity, Arc::clone(&self.network), to, Limits::default()).await.unwrap()
+    }
+
+    /// A bank's vote, by its own key or by another.
+    fn vote(&self, of: &str, order: &Order, forged: bool) -> Signed<Vote> {
+        let bank = peer(Role::Bank, of);
+        let own = self.identity(&bank).load_signer(&self.folder(&bank), &self.network).unwrap();
+        let other = Signer::new(name(of), BankKey::from_seed(&[99; 32]));
+        let signer = if forged { other } else { own };
+        signer
+            .sign_batch(vec![Vote { payment: order.digest(), bank: name(of), decision: Decision::Yes }])
+            .remove(0)
+    }
+
+    fn holds(&self, certificate: UncheckedCertificate) -> bool {
+        let checked = certificate.check(&mut Verifier::new(self.network.directory()));
+        checked.is_ok_and(|certificate| certificate.outcome() == Outcome::Commit)
+    }
+}
+
+/// A node played by the test.
+struct Hand {
+    link: Link,
+    inbox: mpsc::UnboundedReceiver<Inbound>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Hand {
+    async fn next(&mut self) -> Vec<Message> {
+        timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap().messages
+    }
+
+    /// The votes that come with the next question about an order.
+    async fn asked(&mut self, about: &Order) -> Vec<Signed<Vote>> {
+        loop {
+            for message in self.next().await {
+                match message {
+                    Message::Prepare { order, votes } if order.digest() == about.digest() => return votes,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// A payment app that hears one message after the other.
+struct App {
+    client: Client,
+    heard: VecDeque<Message>,
+}
+
+impl App {
+    async fn submit(&self, order: &Arc<Order>) {
+        self.client.send(vec![Message::Submit { order: Arc::clone(order) }]).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Message {
+        while self.heard.is_empty() {
+            self.heard.extend(timeout(PATIENCE, self.client.receive()).await.unwrap().unwrap());
+        }
+        self.heard.pop_front().unwrap()
+    }
+
+    async fn outcome(&mut self) -> UncheckedCertificate {
+        match self.hear().await {
+            Message::Outcome { certificate } => certificate,
+            other => panic!("expected a certificate, got {other:?}"),
+        }
+    }
+
+    /// Waits until the coordinator has heard a vote on an order. It must not tell of any outcome meanwhile.
+    async fn until_heard(&mut self, order: &Order) {
+        loop {
+            self.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
+            match self.hear().await {
+                Message::StatusReply { status: PaymentStatus::InFlight { votes }, .. }
+                    if votes.is_empty() => {}
+                Message::StatusReply { status: PaymentStatus::InFlight { .. }, .. } => return,
+                other => panic!("expected votes, got {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
+    let mut world = World::new();
+    let courier = world.start_coordinator();
+    let c1 = peer(Role::Coordinator, "c1");
+    let (mut alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
+    let mut app = App { client: world.app(Role::App, "app", &c1).await, heard: VecDeque::new() };
+    let order = order(300);
+    app.submit(&order).await;
+    assert_eq!(beta.asked(&order).await, []);
+
+    let (bad_beta, beta_yes) = (world.vote("beta", &order, true), world.vote("beta", &order, false));
+    let alpha_yes = world.vote("alpha", &order, false);
+    alpha.link.send(&c1, vec![Message::Vote { vote: alpha_yes }]);
+    app.until_heard(&order).await;
+    // What another bank brings is not even passed on: nothing comes before what it said after that was heard.
+    let other = self::order(1);
+    app.submit(&other).await;
+    beta.asked(&other).await;
+    let brought = [bad_beta.clone(), world.vote("alpha", &other, false)];
+    alpha.link.send(&c1, brought.map(|vote| Message::Vote { vote }).into());
+    app.until_heard(&other).await;
+    // In one frame, so in one turn: the bad one is passed on, and does not stand in for the good one.
+    let both = [&bad_beta, &beta_yes].map(|vote| Message::Vote { vote: vote.clone() });
+    beta.link.send(&c1, both.into());
+    let certificate = app.outcome().await;
+    assert!(!world.holds(certificate), "alpha's YES was there: beta's bad vote went to the app at once");
+    assert!(world.holds(app.outcome().await), "and then the good one");
+
+    // The payer's bank is asked ahead with a bad vote, and again with a good one.
+    let order = self::order(301);
+    app.submit(&order).await;
+    let (bad_beta, beta_yes) = (world.vote("beta", &order, true), world.vote("beta", &order, false));
+    beta.asked(&order).await;
+    beta.link.send(&c1, vec![Message::Vote { vote: bad_beta.clone() }]);
+    assert_eq!(alpha.asked(&order).await, [bad_beta]);
+    beta.link.send(&c1, vec![Message::Vote { vote: beta_yes.clone() }]);
+    assert_eq!(alpha.asked(&order).await, [beta_yes.clone()]);
+    assert_eq!(alpha.asked(&order).await, [beta_yes], "it says nothing, so it is asked again");
+    // The last vote is bad: the app is shown what does not hold, and is not told that it is settled.
+    let votes = [true, false].map(|forged| world.vote("alpha", &order, forged));
+    for (vote, good) in votes.into_iter().zip([false, true]) {
+        alpha.link.send(&c1, vec![Message::Vote { vote }]);
+        assert_eq!(world.holds(app.outcome().await), good);
+    }
+    // What went ahead is not sent again.
+    app.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
+    assert!(matches!(app.hear().await, Message::StatusReply { status: PaymentStatus::Settled { .. }, .. }));
+    courier.stopper().stop();
+}
+
+async fn ask(operator: &mut Client, action: AdminAction) -> AdminResult {
+    operator.send(vec![Message::Admin(AdminRequest { request: 1, action })]).await.unwrap();
+    match operator.receive().await.unwrap().pop() {
+        Some(Message::AdminReply(AdminReply { result, .. })) => result,
+        other => panic!("expected a reply, got {other:?}"),
+    }
+}
+
+fn start_bank(dir: &Path, folder: std::path::PathBuf) -> bank::Running {
+    bank::start(bank::Config::new(dir.join(NETWORK_FILE), name("alpha"), folder)).unwrap()
+}
+
+#[tokio::test]
+async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
+    let mut world = World::new();
+    let at = peer(Role::Bank, "alpha");
+    world.release(&at);
+    let alpha = start_bank(world.dir.path(), world.folder(&at));
+    let mut operator = world.app(Role::Operator, "alpha", &at).await;
+    let account: hundi_protocol::AccountName = "asha".parse().unwrap();
+    let open = AdminAction::OpenAccount {
+        account: account.clone(),
+        currency: "INR".parse().unwrap(),
+        key: Some(Box::new(key().public())),
+    };
+    assert_eq!(ask(&mut operator, open).await, AdminResult::Done);
+    let deposit = AdminAction::Deposit { account: account.clone(), amount: Minor(1_000), reference: 1 };
+    assert_eq!(ask(&mut operator, deposit).await, AdminResult::Done);
+
+    let mut c1 = world.play(peer(Role::Coordinator, "c1"));
+    let (first, second) = (order(300), order(20));
+    let question = |order: &Arc<Order>, votes| Message::Prepare { order: Arc::clone(order), votes };
+    let bad = world.vote("beta", &first, true);
+    c1.link.send(&at, vec![question(&first, vec![bad]), question(&second, vec![])]);
+    let votes = |messages: Vec<Message>| {
+        let voted = messages.into_iter().filter_map(|message| match message {
+            Message::Vote { vote } => Some((vote.unverified().payment, vote.unverified().decision)),
+            _ => None,
+        });
+        voted.collect::<Vec<_>>()
+    };
+    assert_eq!(votes(c1.next().await), [(second.digest(), Decision::Yes)], "no word on the first");
+    let balance = |held, paid| AccountView {
+        account: account.clone(),
+        currency: "INR".parse().unwrap(),
+        debits_pending: Minor(held),
+        debits_posted: Minor(paid),
+        credits_pending: Minor(0),
+        credits_posted: Minor(1_000),
+        closed: false,
+    };
+    let look = AdminAction::Balance { account: account.clone() };
+    assert_eq!(ask(&mut operator, look.clone()).await, AdminResult::Accounts(vec![balance(20, 0)]));
+    c1.link.send(&at, vec![question(&first, vec![world.vote("beta", &first, false)])]);
+    assert_eq!(votes(c1.next().await), [(first.digest(), Decision::Yes)]);
+    assert_eq!(
+        ask(&mut operator, look).await,
+        AdminResult::Accounts(vec![balance(20, 300)]),
+        "nothing was held against it"
+    );
+    alpha.stopper().stop();
+    alpha.wait().unwrap();
+}
