@@ -34,7 +34,7 @@ impl Default for Backlog {
 
 impl Backlog {
     /// The events that a loop is to look at now. Waits for one, at most for `wait`, only if no message waits for its turn; where messages
-    /// come singly and soon one after the other it waits awake, for two milliseconds at most. `None` when nobody is left who could
+    /// come singly and soon one after the other it waits awake, for a millisecond at most. `None` when nobody is left who could
     /// send an event. To be awaited to its end: events that were taken would be lost with it.
     ///
     /// `may_wait` says of an event whether more of them would share the price of a turn, as messages share a bank's commits and

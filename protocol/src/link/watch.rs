@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 
-/// A gap that is worth watching through. With one payment after the other between two banks a node waits for about a
-/// millisecond at a time.
-const GAP_MAX: Duration = Duration::from_millis(2);
+/// A gap that is worth watching through. With one payment after the other between two banks a coordinator waits for half a
+/// millisecond at a time, a bank for one or two.
+const GAP_MAX: Duration = Duration::from_millis(1);
 /// After a turn of more messages a node is busy, and what comes next shares its writes; to come sooner would not help it.
 const MESSAGES_MAX: usize = 4;
 /// A thread that yields the processor, and has it back only after so long, shares it with others that have work to do.
