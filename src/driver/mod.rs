@@ -86,7 +86,7 @@ pub(crate) async fn run(
                 }
                 LaneEvent::Messages(messages) => {
                     for message in messages {
-                        window.hear(message, Instant::now());
+                        window.hear(message, Instant::now);
                     }
                 }
             },

@@ -179,26 +179,27 @@ impl<'a> Window<'a> {
         self.due.insert(place, (due, digest));
     }
 
-    /// What a coordinator says.
-    pub(super) fn hear(&mut self, message: Message, now: Instant) {
+    /// What a coordinator says. The clock is read when that has been checked, which is part of what a customer waits for.
+    pub(super) fn hear(&mut self, message: Message, clock: impl Fn() -> Instant) {
         match message {
             Message::Outcome { certificate }
             | Message::StatusReply { status: PaymentStatus::Settled { certificate }, .. } => {
-                self.hear_proof(certificate, now);
+                self.hear_proof(certificate, clock);
             }
             Message::StatusReply { payment, status: PaymentStatus::NotAccepted(why) } => match why {
-                NotAccepted::UnknownBank => self.answer(&payment, Answer::NotAccepted(why), now),
-                NotAccepted::Busy | NotAccepted::Stopping => self.try_later(payment, now),
+                NotAccepted::UnknownBank => self.answer(&payment, Answer::NotAccepted(why), clock()),
+                NotAccepted::Busy | NotAccepted::Stopping => self.try_later(payment, clock()),
             },
             _ => {}
         }
     }
 
     /// Only a certificate that verifies is an answer; anything else is as good as silence.
-    fn hear_proof(&mut self, certificate: UncheckedCertificate, now: Instant) {
+    fn hear_proof(&mut self, certificate: UncheckedCertificate, clock: impl Fn() -> Instant) {
         let digest = certificate.order.digest();
         let Some(since) = self.under_way.get(&digest).map(|under_way| under_way.since) else { return };
         if let Ok(certificate) = certificate.check(&mut self.verifier) {
+            let now = clock();
             let latency = now.saturating_duration_since(since);
             self.answer(&digest, Answer::Proven(Box::new(certificate), latency), now);
         }
