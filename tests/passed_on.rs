@@ -246,8 +246,10 @@ async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
     beta.link.send(&c1, vec![Message::Vote { vote: bad_beta.clone() }]);
     assert_eq!(alpha.asked(&order).await, [bad_beta]);
     beta.link.send(&c1, vec![Message::Vote { vote: beta_yes.clone() }]);
-    assert_eq!(alpha.asked(&order).await, [beta_yes.clone()]);
-    assert_eq!(alpha.asked(&order).await, [beta_yes], "it says nothing, so it is asked again");
+    for _ in 0..2 {
+        // It says nothing the first time, so it is asked again.
+        assert_eq!(alpha.asked(&order).await, std::slice::from_ref(&beta_yes));
+    }
     // The last vote is bad: the app is shown what does not hold, and is not told that it is settled.
     let votes = [true, false].map(|forged| world.vote("alpha", &order, forged));
     for (vote, good) in votes.into_iter().zip([false, true]) {
