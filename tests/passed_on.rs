@@ -15,9 +15,9 @@ use hundi_bank_node::process as bank;
 use hundi_coordinator::{Policy, process as coordinator};
 use hundi_protocol::{
     AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, BankKey, BankName, Client, Credit,
-    CustomerKey, Decision, Identity, Inbound, Limits, Link, LinkOptions, Member, Message, Minor,
-    NETWORK_FILE, Network, NodeName, Order, OrderFields, OrderId, Outcome, PaymentStatus, Peer, Plan, Role,
-    Signed, Signer, UncheckedCertificate, UnixMillis, Verifier, Vote, init,
+    CustomerKey, Decision, Digest, Identity, Inbound, Limits, Link, LinkOptions, Member, Message, Minor,
+    NETWORK_FILE, Network, NodeName, Order, OrderFields, OrderId, Outcome, PaymentStatus, Peer, Plan, Reason,
+    Role, Signed, Signer, UncheckedCertificate, UnixMillis, Verifier, Vote, init,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -98,8 +98,13 @@ impl World {
         let c1 = peer(Role::Coordinator, "c1");
         self.release(&c1);
         let (network, folder) = (self.network_file(), self.folder(&c1));
-        coordinator::start(coordinator::Config { network, name: c1.name, folder, policy: Policy::default() })
-            .unwrap()
+        coordinator::start(coordinator::Config {
+            network,
+            name: c1.name,
+            folder,
+            policy: Policy { patience_ms: 600_000, ..Policy::default() },
+        })
+        .unwrap()
     }
 
     /// Plays a node by hand.
@@ -128,20 +133,33 @@ impl World {
         Client::connect(&identity, Arc::clone(&self.network), to, Limits::default()).await.unwrap()
     }
 
-    /// A bank's vote, by its own key or by another.
-    fn vote(&self, of: &str, order: &Order, forged: bool) -> Signed<Vote> {
+    /// A bank's vote, signed by its own key.
+    fn vote(&self, of: &str, order: &Order, decision: Decision) -> Message {
         let bank = peer(Role::Bank, of);
-        let own = self.identity(&bank).load_signer(&self.folder(&bank), &self.network).unwrap();
-        let other = Signer::new(name(of), BankKey::from_seed(&[99; 32]));
-        let signer = if forged { other } else { own };
-        signer
-            .sign_batch(vec![Vote { payment: order.digest(), bank: name(of), decision: Decision::Yes }])
-            .remove(0)
+        let signer = self.identity(&bank).load_signer(&self.folder(&bank), &self.network).unwrap();
+        signed(&signer, order, decision)
     }
 
-    fn holds(&self, certificate: UncheckedCertificate) -> bool {
+    fn proves(&self, certificate: UncheckedCertificate) -> Option<Outcome> {
         let checked = certificate.check(&mut Verifier::new(self.network.directory()));
-        checked.is_ok_and(|certificate| certificate.outcome() == Outcome::Commit)
+        checked.ok().map(|certificate| certificate.outcome())
+    }
+}
+
+fn signed(signer: &Signer, order: &Order, decision: Decision) -> Message {
+    let vote = Vote { payment: order.digest(), bank: signer.bank().clone(), decision };
+    Message::Vote { vote: signer.sign_batch(vec![vote]).remove(0) }
+}
+
+/// A bank's YES, signed by another key; `n` makes several of them.
+fn forged(of: &str, order: &Order, n: u8) -> Message {
+    signed(&Signer::new(name(of), BankKey::from_seed(&[n; 32])), order, Decision::Yes)
+}
+
+fn the_vote(message: &Message) -> Signed<Vote> {
+    match message {
+        Message::Vote { vote } => vote.clone(),
+        other => panic!("not a vote: {other:?}"),
     }
 }
 
@@ -157,16 +175,19 @@ impl Hand {
         timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap().messages
     }
 
-    /// The votes that come with the next question about an order.
-    async fn asked(&mut self, about: &Order) -> Vec<Signed<Vote>> {
+    /// The next question: on which payment, and with which votes.
+    async fn asked(&mut self) -> (Digest, Vec<Signed<Vote>>) {
         loop {
             for message in self.next().await {
-                match message {
-                    Message::Prepare { order, votes } if order.digest() == about.digest() => return votes,
-                    _ => {}
+                if let Message::Prepare { order, votes } = message {
+                    return (order.digest(), votes);
                 }
             }
         }
+    }
+
+    async fn asked_about(&mut self, order: &Order) {
+        while self.asked().await.0 != order.digest() {}
     }
 }
 
@@ -216,47 +237,72 @@ async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
     let c1 = peer(Role::Coordinator, "c1");
     let (mut alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
     let mut app = App { client: world.app(Role::App, "app", &c1).await, heard: VecDeque::new() };
-    let order = order(300);
-    app.submit(&order).await;
-    assert_eq!(beta.asked(&order).await, []);
+    let (yes, no) = (Decision::Yes, Decision::No(Reason::AccountClosed));
 
-    let (bad_beta, beta_yes) = (world.vote("beta", &order, true), world.vote("beta", &order, false));
-    let alpha_yes = world.vote("alpha", &order, false);
-    alpha.link.send(&c1, vec![Message::Vote { vote: alpha_yes }]);
-    app.until_heard(&order).await;
-    // What another bank brings is not even passed on: nothing comes before what it said after that was heard.
-    let other = self::order(1);
+    // Where a bank says NO and YES in one turn, the payer's bank hears nothing: the payment is refused.
+    let refused = order(1);
+    app.submit(&refused).await;
+    beta.asked_about(&refused).await;
+    beta.link.send(&c1, [no, yes].map(|decision| world.vote("beta", &refused, decision)).into());
+    assert_eq!(world.proves(app.outcome().await), Some(Outcome::Abort));
+
+    // Nor does it hear what it brought itself, which another bank is said to have said.
+    let (paid, other) = (order(300), order(2));
+    app.submit(&paid).await;
+    beta.asked_about(&paid).await;
     app.submit(&other).await;
-    beta.asked(&other).await;
-    let brought = [bad_beta.clone(), world.vote("alpha", &other, false)];
-    alpha.link.send(&c1, brought.map(|vote| Message::Vote { vote }).into());
+    alpha.link.send(&c1, vec![forged("beta", &paid, 98)]);
+    alpha.link.send(&c1, vec![world.vote("alpha", &other, yes)]);
     app.until_heard(&other).await;
-    // In one frame, so in one turn: the bad one is passed on, and does not stand in for the good one.
-    let both = [&bad_beta, &beta_yes].map(|vote| Message::Vote { vote: vote.clone() });
-    beta.link.send(&c1, both.into());
-    let certificate = app.outcome().await;
-    assert!(!world.holds(certificate), "alpha's YES was there: beta's bad vote went to the app at once");
-    assert!(world.holds(app.outcome().await), "and then the good one");
 
-    // The payer's bank is asked ahead with a bad vote, and again with a good one.
-    let order = self::order(301);
-    app.submit(&order).await;
-    let (bad_beta, beta_yes) = (world.vote("beta", &order, true), world.vote("beta", &order, false));
-    beta.asked(&order).await;
-    beta.link.send(&c1, vec![Message::Vote { vote: bad_beta.clone() }]);
-    assert_eq!(alpha.asked(&order).await, [bad_beta]);
-    beta.link.send(&c1, vec![Message::Vote { vote: beta_yes.clone() }]);
+    // A bad vote is passed on, the good one after it too, and again while there is no answer.
+    let (bad, good) = (forged("beta", &paid, 99), world.vote("beta", &paid, yes));
+    beta.link.send(&c1, vec![bad.clone()]);
+    assert_eq!(alpha.asked().await, (paid.digest(), vec![the_vote(&bad)]));
+    beta.link.send(&c1, vec![good.clone()]);
     for _ in 0..2 {
-        // It says nothing the first time, so it is asked again.
-        assert_eq!(alpha.asked(&order).await, std::slice::from_ref(&beta_yes));
+        assert_eq!(alpha.asked().await, (paid.digest(), vec![the_vote(&good)]));
     }
-    // The last vote is bad: the app is shown what does not hold, and is not told that it is settled.
-    let votes = [true, false].map(|forged| world.vote("alpha", &order, forged));
-    for (vote, good) in votes.into_iter().zip([false, true]) {
-        alpha.link.send(&c1, vec![Message::Vote { vote }]);
-        assert_eq!(world.holds(app.outcome().await), good);
-    }
-    // What went ahead is not sent again.
+    // The last vote is bad: the app is shown what does not hold, and it is not settled before a good one.
+    alpha.link.send(&c1, vec![forged("alpha", &paid, 99)]);
+    assert_eq!(world.proves(app.outcome().await), None);
+    alpha.link.send(&c1, vec![world.vote("alpha", &paid, yes)]);
+    assert_eq!(world.proves(app.outcome().await), Some(Outcome::Commit));
+
+    // Of banks that did so nothing is passed on any more that was not checked.
+    let next = order(3);
+    app.submit(&next).await;
+    beta.asked_about(&next).await;
+    let good = world.vote("beta", &next, yes);
+    beta.link.send(&c1, vec![forged("beta", &next, 99)]);
+    beta.link.send(&c1, vec![good.clone()]);
+    let (about, votes) = loop {
+        let (about, votes) = alpha.asked().await;
+        if about != paid.digest() {
+            break (about, votes);
+        }
+    };
+    assert_eq!((about, votes), (next.digest(), vec![the_vote(&good)]));
+    alpha.link.send(&c1, vec![forged("alpha", &next, 99)]);
+    alpha.link.send(&c1, vec![world.vote("alpha", &next, yes)]);
+    assert_eq!(world.proves(app.outcome().await), Some(Outcome::Commit));
+    courier.stopper().stop();
+}
+
+#[tokio::test]
+async fn what_went_ahead_is_not_sent_again() {
+    let mut world = World::new();
+    let courier = world.start_coordinator();
+    let c1 = peer(Role::Coordinator, "c1");
+    let (alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
+    let mut app = App { client: world.app(Role::App, "app", &c1).await, heard: VecDeque::new() };
+    let order = order(1);
+    app.submit(&order).await;
+    beta.asked_about(&order).await;
+    beta.link.send(&c1, vec![world.vote("beta", &order, Decision::Yes)]);
+    app.until_heard(&order).await;
+    alpha.link.send(&c1, vec![world.vote("alpha", &order, Decision::Yes)]);
+    assert_eq!(world.proves(app.outcome().await), Some(Outcome::Commit));
     app.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
     assert!(matches!(app.hear().await, Message::StatusReply { status: PaymentStatus::Settled { .. }, .. }));
     courier.stopper().stop();
@@ -264,7 +310,7 @@ async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
 
 async fn ask(operator: &mut Client, action: AdminAction) -> AdminResult {
     operator.send(vec![Message::Admin(AdminRequest { request: 1, action })]).await.unwrap();
-    match operator.receive().await.unwrap().pop() {
+    match timeout(PATIENCE, operator.receive()).await.unwrap().unwrap().pop() {
         Some(Message::AdminReply(AdminReply { result, .. })) => result,
         other => panic!("expected a reply, got {other:?}"),
     }
@@ -294,7 +340,7 @@ async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let (first, second) = (order(300), order(20));
     let question = |order: &Arc<Order>, votes| Message::Prepare { order: Arc::clone(order), votes };
-    let bad = world.vote("beta", &first, true);
+    let bad = the_vote(&forged("beta", &first, 99));
     c1.link.send(&at, vec![question(&first, vec![bad]), question(&second, vec![])]);
     let votes = |messages: Vec<Message>| {
         let voted = messages.into_iter().filter_map(|message| match message {
@@ -315,7 +361,7 @@ async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     };
     let look = AdminAction::Balance { account: account.clone() };
     assert_eq!(ask(&mut operator, look.clone()).await, AdminResult::Accounts(vec![balance(20, 0)]));
-    c1.link.send(&at, vec![question(&first, vec![world.vote("beta", &first, false)])]);
+    c1.link.send(&at, vec![question(&first, vec![the_vote(&world.vote("beta", &first, Decision::Yes))])]);
     assert_eq!(votes(c1.next().await), [(first.digest(), Decision::Yes)]);
     assert_eq!(
         ask(&mut operator, look).await,

@@ -176,7 +176,7 @@ fn what_is_foreseen_of_a_yes_is_what_it_leads_to_and_changes_nothing() {
         let mut courier = open(CommitOrder::PayerLast);
         for vote in [n % 3, n / 3 % 3, n / 9 % 3, n / 27].map(|i| &votes[i]) {
             let before = courier.clone();
-            let foreseen = courier.foresee(vote.statement());
+            let foreseen = courier.foresee(NOW, vote.statement());
             assert_eq!(courier, before);
             courier.handle_vote(NOW, vote.clone());
             let came = led_to(&effects(&mut courier), vote);
@@ -189,10 +189,10 @@ fn what_is_foreseen_of_a_yes_is_what_it_leads_to_and_changes_nothing() {
 
     let mut parallel = open(CommitOrder::Parallel);
     for vote in &votes {
-        assert_eq!(parallel.foresee(vote.statement()), None, "all banks were asked at once");
+        assert_eq!(parallel.foresee(NOW, vote.statement()), None, "all banks were asked at once");
         parallel.handle_vote(NOW, vote.clone());
     }
-    assert_eq!(courier(8).foresee(votes[0].statement()), None, "never heard of");
+    assert_eq!(courier(8).foresee(NOW, votes[0].statement()), None, "never heard of");
 }
 
 #[test]
@@ -206,11 +206,29 @@ fn nothing_is_foreseen_of_a_no_nor_after_one_nor_where_a_bank_is_missing() {
     let yes = vote(&order(1), "beta", Decision::Yes);
     let no = |by| vote(&order(1), by, Decision::No(Reason::AccountClosed));
     let mut courier = open(&["alpha", "beta"]);
-    assert!(courier.foresee(yes.statement()).is_some());
-    assert_eq!(courier.foresee(no("beta").statement()), None);
+    assert!(courier.foresee(NOW, yes.statement()).is_some());
+    assert_eq!(courier.foresee(NOW, no("beta").statement()), None);
     courier.handle_vote(NOW, no("alpha"));
-    assert_eq!(courier.foresee(yes.statement()), None, "refused by then, at another coordinator's question");
-    assert_eq!(open(&["beta"]).foresee(yes.statement()), None, "nobody to ask");
+    assert_eq!(
+        courier.foresee(NOW, yes.statement()),
+        None,
+        "refused by then, at another coordinator's question"
+    );
+    assert_eq!(open(&["beta"]).foresee(NOW, yes.statement()), None, "nobody to ask");
+}
+
+#[test]
+fn when_patience_ends_no_question_is_foreseen() {
+    let mut courier = courier(8);
+    courier.handle_submit(NOW, Caller(1), order(1));
+    let yes = vote(&order(1), "beta", Decision::Yes);
+    let patience = Policy::default().patience_ms;
+    assert!(courier.foresee(UnixMillis(NOW.0 + patience - 1), yes.statement()).is_some());
+    assert_eq!(
+        courier.foresee(UnixMillis(NOW.0 + patience), yes.statement()),
+        None,
+        "it is asked to answer or refuse"
+    );
 }
 
 #[test]
@@ -224,5 +242,5 @@ fn a_bank_that_was_asked_already_is_not_asked_ahead() {
         asked.iter().any(|e| matches!(e, Effect::Resolve { to, .. } if *to == bank("alpha"))),
         "{asked:?}"
     );
-    assert_eq!(courier.foresee(vote(&order, "beta", Decision::Yes).statement()), None);
+    assert_eq!(courier.foresee(NOW, vote(&order, "beta", Decision::Yes).statement()), None);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hundi_protocol::{Order, Verified, Vote};
+use hundi_protocol::{Order, UnixMillis, Verified, Vote};
 
 use super::carried::{Carried, Stage};
 use super::{Caller, CommitOrder, Courier};
@@ -30,12 +30,12 @@ pub enum Foreseen {
 }
 
 impl<F: Flaws> Courier<F> {
-    /// What [`handle_vote`](Self::handle_vote) would do at once for a payment that waits for nothing but this vote: `None` for a NO,
+    /// What [`handle_vote`](Self::handle_vote) would do now for a payment that waits for nothing but this vote: `None` for a NO,
     /// for a vote after which others are still awaited, and where all banks are asked at the same time.
     ///
     /// The vote need not be checked for this, and changes nothing. Whoever is sent what it leads to checks it, and drops what does not
     /// hold.
-    pub fn foresee(&self, vote: &Vote) -> Option<Foreseen> {
+    pub fn foresee(&self, now: UnixMillis, vote: &Vote) -> Option<Foreseen> {
         let carried = self.carried.get(&vote.payment)?;
         let is_asking = carried.stage == Stage::Asking && self.policy.commit_order == CommitOrder::PayerLast;
         if !is_asking || !vote.decision.is_yes() {
@@ -49,9 +49,9 @@ impl<F: Flaws> Courier<F> {
                 Some(Foreseen::Answer { to: callers.clone(), order: Arc::clone(order), votes: votes.clone() })
             }
             [one, other] if [one, other].contains(&&vote.bank) && [one, other].contains(&payer) => {
-                let is_question =
-                    vote.bank != *payer && self.banks.contains(payer) && !carried.is_asked(payer);
-                is_question.then(|| Foreseen::Question { order: Arc::clone(order), votes: votes.clone() })
+                let is_asked =
+                    vote.bank == *payer || carried.is_asked(payer) || self.must_resolve(now, carried);
+                (!is_asked).then(|| Foreseen::Question { order: Arc::clone(order), votes: votes.clone() })
             }
             _ => None,
         }

@@ -342,11 +342,9 @@ impl<F: Flaws> Courier<F> {
     fn ask(&mut self, now: UnixMillis, digest: Digest) {
         let early = self.flaws.has(Flaw::AskPayerEarly);
         let commit_order = if early { CommitOrder::Parallel } else { self.policy.commit_order };
+        let resolve = self.must_resolve(now, &self.carried[&digest]);
         let carried = self.carried.get_mut(&digest).expect("the caller found it");
         let order = Arc::clone(&carried.order);
-        let hopeless = order.banks().iter().any(|bank| !self.banks.contains(bank));
-        let impatient = now.0 >= carried.since.0.saturating_add(self.policy.patience_ms);
-        let resolve = hopeless || impatient;
         for (place, bank) in order.banks().iter().enumerate().filter(|(_, bank)| self.banks.contains(*bank)) {
             if !(resolve || carried.is_turn_of(place, commit_order)) || !carried.may_ask(place, resolve) {
                 continue;
@@ -359,6 +357,12 @@ impl<F: Flaws> Courier<F> {
             let votes = carried.votes.clone();
             self.effects.push_back(Effect::Prepare { to, order: Arc::clone(&order), votes });
         }
+    }
+
+    /// Whether banks are asked to answer or refuse, not to vote (R5).
+    fn must_resolve(&self, now: UnixMillis, carried: &Carried) -> bool {
+        let hopeless = carried.order.banks().iter().any(|bank| !self.banks.contains(bank));
+        hopeless || now.0 >= carried.since.0.saturating_add(self.policy.patience_ms)
     }
 
     /// The votes prove the outcome: tells the customers, then the banks that hold for it.

@@ -61,7 +61,7 @@ impl Core {
                 }
             }
             let turn = backlog.take_turn(TURN_MAX);
-            if self.ahead.pass_on(&self.courier, &self.link, &turn) {
+            if self.ahead.pass_on(now, &self.courier, &self.link, &turn) {
                 tokio::task::yield_now().await; // Now it is written.
             }
             for frame in turn {
@@ -100,11 +100,11 @@ impl Core {
                     self.courier.handle_status(caller, payment);
                 }
                 Message::Vote { vote } => {
-                    let payment = vote.unverified().payment;
+                    let bank = vote.unverified().bank.clone();
                     match self.verifier.verify(vote) {
                         Ok(vote) => self.courier.handle_vote(now, vote),
                         Err(error) => {
-                            self.ahead.retract(payment);
+                            self.ahead.distrust(&peer, bank);
                             complain(&peer, &error);
                         }
                     }
