@@ -72,7 +72,7 @@ impl Core {
             match self.verifier.verify(vote) {
                 Ok(vote) => verified.push(vote),
                 Err(error) => {
-                    // Whoever asked may not have checked it, and asks again without it: not to answer holds nobody's money.
+                    // Whoever asked may not have checked it yet, and asks again with one that holds: not to answer holds nobody's money.
                     self.complain(peer, &error);
                     return Ok(());
                 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 
 /// A gap that is worth watching through. With one payment after the other between two banks a coordinator waits for half a
-/// millisecond at a time, a bank for one or two.
+/// millisecond at a time, a bank for one or two: where processors are few it would be in the way of those who have something to do.
 const GAP_MAX: Duration = Duration::from_millis(1);
 /// After a turn of more messages a node is busy, and what comes next shares its writes; to come sooner would not help it.
 const MESSAGES_MAX: usize = 4;
