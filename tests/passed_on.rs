@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, SystemTime};
 
-use common::PATIENCE;
+use common::{PATIENCE, Ports};
 use hundi_bank_node::process as bank;
 use hundi_coordinator::{Policy, process as coordinator};
 use hundi_protocol::{
@@ -21,6 +21,9 @@ use hundi_protocol::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+
+/// Longer than any test.
+const LONG_MS: u64 = 600_000;
 
 fn name(bank: &str) -> BankName {
     BankName::new(bank).unwrap()
@@ -48,19 +51,18 @@ fn order(amount: u128) -> Arc<Order> {
     Order::sign(&fields, &key()).unwrap()
 }
 
-/// Banks alpha and beta, coordinator c1 and an app, in a folder; those who listen have their sockets.
+/// Banks alpha and beta, coordinator c1 and an app, in a folder.
 struct World {
     dir: tempfile::TempDir,
     network: Arc<Network>,
-    listeners: Vec<(Peer, TcpListener)>,
+    _ports: Ports,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let nodes = [peer(Role::Bank, "alpha"), peer(Role::Bank, "beta"), peer(Role::Coordinator, "c1")];
-        let listeners = nodes.map(|node| (node, TcpListener::bind("127.0.0.1:0").unwrap()));
-        let address = |i: usize| listeners[i].1.local_addr().unwrap().to_string();
+        let ports = Ports::hold();
+        let address = |i: u16| format!("127.0.0.1:{}", ports.first + i);
         let plan = Plan {
             network: "test".into(),
             banks: vec![
@@ -74,7 +76,7 @@ impl World {
             valid_for: Duration::from_secs(3600),
         };
         let network = Arc::new(init(dir.path(), &plan).unwrap());
-        Self { dir, network, listeners: listeners.into() }
+        Self { dir, network, _ports: ports }
     }
 
     fn folder(&self, who: &Peer) -> std::path::PathBuf {
@@ -89,32 +91,20 @@ impl World {
         self.dir.path().join(NETWORK_FILE)
     }
 
-    /// Gives up a socket, for the real node to listen there.
-    fn release(&mut self, who: &Peer) {
-        self.listeners.retain(|(other, _)| other != who);
-    }
-
-    fn start_coordinator(&mut self) -> coordinator::Running {
+    fn start_coordinator(&self, policy: Policy) -> coordinator::Running {
         let c1 = peer(Role::Coordinator, "c1");
-        self.release(&c1);
         let (network, folder) = (self.network_file(), self.folder(&c1));
-        coordinator::start(coordinator::Config {
-            network,
-            name: c1.name,
-            folder,
-            policy: Policy { patience_ms: 600_000, ..Policy::default() },
-        })
-        .unwrap()
+        coordinator::start(coordinator::Config { network, name: c1.name, folder, policy }).unwrap()
     }
 
     /// Plays a node by hand.
     fn play(&self, who: Peer) -> Hand {
-        let listener = self.listeners.iter().find(|(other, _)| *other == who);
+        let address = self.network.node(&who).and_then(|node| node.address.clone());
         let (sender, inbox) = mpsc::unbounded_channel();
         let options = LinkOptions {
             identity: self.identity(&who),
             network: Arc::clone(&self.network),
-            listener: listener.map(|(_, listener)| listener.try_clone().unwrap()),
+            listener: address.map(|address| TcpListener::bind(address).unwrap()),
             deliver: Arc::new(move |inbound: Inbound| sender.send(inbound).map_err(|back| back.0)),
             limits: Limits::default(),
         };
@@ -232,8 +222,8 @@ impl App {
 
 #[tokio::test]
 async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
-    let mut world = World::new();
-    let courier = world.start_coordinator();
+    let world = World::new();
+    let courier = world.start_coordinator(Policy { patience_ms: LONG_MS, ..Policy::default() });
     let c1 = peer(Role::Coordinator, "c1");
     let (mut alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
     let mut app = App { client: world.app(Role::App, "app", &c1).await, heard: VecDeque::new() };
@@ -291,20 +281,29 @@ async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
 
 #[tokio::test]
 async fn what_went_ahead_is_not_sent_again() {
-    let mut world = World::new();
-    let courier = world.start_coordinator();
+    let world = World::new();
+    let courier = world.start_coordinator(Policy {
+        again_after_ms: LONG_MS,
+        patience_ms: LONG_MS,
+        ..Policy::default()
+    });
     let c1 = peer(Role::Coordinator, "c1");
-    let (alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
+    let (mut alpha, mut beta) = (world.play(peer(Role::Bank, "alpha")), world.play(peer(Role::Bank, "beta")));
     let mut app = App { client: world.app(Role::App, "app", &c1).await, heard: VecDeque::new() };
-    let order = order(1);
-    app.submit(&order).await;
-    beta.asked_about(&order).await;
-    beta.link.send(&c1, vec![world.vote("beta", &order, Decision::Yes)]);
-    app.until_heard(&order).await;
-    alpha.link.send(&c1, vec![world.vote("alpha", &order, Decision::Yes)]);
-    assert_eq!(world.proves(app.outcome().await), Some(Outcome::Commit));
-    app.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
-    assert!(matches!(app.hear().await, Message::StatusReply { status: PaymentStatus::Settled { .. }, .. }));
+    for order in [order(1), order(2)] {
+        app.submit(&order).await;
+        beta.asked_about(&order).await;
+        beta.link.send(&c1, vec![world.vote("beta", &order, Decision::Yes)]);
+        assert_eq!(alpha.asked().await.0, order.digest());
+        app.until_heard(&order).await;
+        alpha.link.send(&c1, vec![world.vote("alpha", &order, Decision::Yes)]);
+        assert_eq!(world.proves(app.outcome().await), Some(Outcome::Commit));
+        app.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
+        assert!(matches!(
+            app.hear().await,
+            Message::StatusReply { status: PaymentStatus::Settled { .. }, .. }
+        ));
+    }
     courier.stopper().stop();
 }
 
@@ -322,9 +321,8 @@ fn start_bank(dir: &Path, folder: std::path::PathBuf) -> bank::Running {
 
 #[tokio::test]
 async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
-    let mut world = World::new();
+    let world = World::new();
     let at = peer(Role::Bank, "alpha");
-    world.release(&at);
     let alpha = start_bank(world.dir.path(), world.folder(&at));
     let mut operator = world.app(Role::Operator, "alpha", &at).await;
     let account: hundi_protocol::AccountName = "asha".parse().unwrap();

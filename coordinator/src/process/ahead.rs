@@ -4,8 +4,8 @@
 //! a customer: it checks the votes of a certificate. So while payments have the network almost to themselves, the next in line need
 //! not wait until this node has checked as well. Here nothing counts before it is checked, and bad votes are complained of as ever.
 //!
-//! What goes out ahead must be what the courier wants sent once it has the vote. So that a turn brings nothing in between, a payment of
-//! which it says more than that one vote has to wait.
+//! What goes out ahead must be what the courier wants sent once it has the vote, if not in the same order. So that a turn brings nothing
+//! in between, a payment on which it has another vote or proof has to wait.
 
 use std::collections::BTreeSet;
 
