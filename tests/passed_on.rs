@@ -115,7 +115,7 @@ impl World {
             let _ = stopped.await; // Dropped with the hand.
         })
         .unwrap();
-        Hand { link: link.recv().unwrap(), inbox, _stop: stop }
+        Hand { link: link.recv().unwrap(), inbox, heard: VecDeque::new(), _stop: stop }
     }
 
     async fn app(&self, role: Role, me: &str, to: &Peer) -> Client {
@@ -157,21 +157,23 @@ fn the_vote(message: &Message) -> Signed<Vote> {
 struct Hand {
     link: Link,
     inbox: mpsc::UnboundedReceiver<Inbound>,
+    heard: VecDeque<Message>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Hand {
-    async fn next(&mut self) -> Vec<Message> {
-        timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap().messages
+    async fn next(&mut self) -> Message {
+        while self.heard.is_empty() {
+            self.heard.extend(timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap().messages);
+        }
+        self.heard.pop_front().unwrap()
     }
 
     /// The next question: on which payment, and with which votes.
     async fn asked(&mut self) -> (Digest, Vec<Signed<Vote>>) {
         loop {
-            for message in self.next().await {
-                if let Message::Prepare { order, votes } = message {
-                    return (order.digest(), votes);
-                }
+            if let Message::Prepare { order, votes } = self.next().await {
+                return (order.digest(), votes);
             }
         }
     }
@@ -340,14 +342,11 @@ async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     let question = |order: &Arc<Order>, votes| Message::Prepare { order: Arc::clone(order), votes };
     let bad = the_vote(&forged("beta", &first, 99));
     c1.link.send(&at, vec![question(&first, vec![bad]), question(&second, vec![])]);
-    let votes = |messages: Vec<Message>| {
-        let voted = messages.into_iter().filter_map(|message| match message {
-            Message::Vote { vote } => Some((vote.unverified().payment, vote.unverified().decision)),
-            _ => None,
-        });
-        voted.collect::<Vec<_>>()
+    let voted = |message: Message| match message {
+        Message::Vote { vote } => (vote.unverified().payment, vote.unverified().decision),
+        other => panic!("expected a vote, got {other:?}"),
     };
-    assert_eq!(votes(c1.next().await), [(second.digest(), Decision::Yes)], "no word on the first");
+    assert_eq!(voted(c1.next().await), (second.digest(), Decision::Yes), "no word on the first");
     let balance = |held, paid| AccountView {
         account: account.clone(),
         currency: "INR".parse().unwrap(),
@@ -360,7 +359,7 @@ async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     let look = AdminAction::Balance { account: account.clone() };
     assert_eq!(ask(&mut operator, look.clone()).await, AdminResult::Accounts(vec![balance(20, 0)]));
     c1.link.send(&at, vec![question(&first, vec![the_vote(&world.vote("beta", &first, Decision::Yes))])]);
-    assert_eq!(votes(c1.next().await), [(first.digest(), Decision::Yes)]);
+    assert_eq!(voted(c1.next().await), (first.digest(), Decision::Yes));
     assert_eq!(
         ask(&mut operator, look).await,
         AdminResult::Accounts(vec![balance(20, 300)]),
