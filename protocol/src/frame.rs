@@ -13,6 +13,8 @@ pub const FRAME_MESSAGES_MAX: usize = 8192;
 
 const LENGTH_SIZE: usize = 4;
 const COUNT_SIZE: usize = 2;
+/// Nearly every message is longer: so many bytes of a frame are worth room for one.
+const LIKELY_SIZE_MIN: usize = 64;
 
 /// Bytes that are not a frame. The sender is at fault: close the link.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +154,7 @@ pub fn read_frame(content: &[u8], messages: &mut Vec<Message>) -> Result<(), Mal
     if count > FRAME_MESSAGES_MAX {
         return Err(MalformedFrame::TooManyMessages(count));
     }
+    messages.reserve(count.min(rest.len() / LIKELY_SIZE_MIN));
     for i in 0..count {
         let (message, after) = postcard::take_from_bytes(rest).map_err(|_| MalformedFrame::BadMessage(i))?;
         messages.push(message);

@@ -59,8 +59,8 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        let (r, _) = signature.split_at(32);
-        if SMALL_ORDER.iter().any(|encoding| encoding == r) {
+        let (r, _) = signature.split_first_chunk().unwrap_or((&[0; 32], &[]));
+        if is_small_order(r) {
             return Err(BadSignature);
         }
         self.0.verify(message, &Signature::from_bytes(signature)).map_err(|_| BadSignature)
@@ -73,6 +73,11 @@ impl PublicKey {
 
 /// The canonical encodings of the points of small order.
 static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().0));
+
+/// Whether these are the canonical encoding of a point of small order.
+pub(crate) fn is_small_order(bytes: &[u8; 32]) -> bool {
+    SMALL_ORDER.contains(bytes)
+}
 
 /// Whether the y coordinate is below p = 2²⁵⁵ − 19 (the sign bit aside).
 pub(crate) fn is_canonical(bytes: &[u8; 32]) -> bool {
