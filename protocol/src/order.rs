@@ -1,6 +1,6 @@
 //! The customer's signed instruction.
 
-mod recent;
+mod expected;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -163,7 +163,7 @@ impl Order {
 
     /// Takes note that this thread is likely to get the order back soon, so that it need not be read again.
     pub(crate) fn expect_back(self: &Arc<Self>) {
-        recent::note(self);
+        expected::note(self);
     }
 
     /// The bytes of the compact JWS: what is carried, stored and hashed.
@@ -332,7 +332,7 @@ pub(crate) mod shared {
     use serde::{Deserializer, Serializer};
 
     use super::Order;
-    use super::recent;
+    use super::expected;
 
     pub(crate) fn serialize<S: Serializer>(order: &Arc<Order>, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -353,7 +353,7 @@ pub(crate) mod shared {
                 self.visit_bytes(text.as_bytes())
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Arc<Order>, E> {
-                recent::parse(bytes).map_err(E::custom)
+                expected::parse(bytes).map_err(E::custom)
             }
         }
         if deserializer.is_human_readable() {
