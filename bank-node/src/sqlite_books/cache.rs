@@ -7,9 +7,9 @@ use hundi_protocol::{Decision, Digest, OrderId, Outcome, UnixMillis, Verified, V
 
 use crate::books::Payment;
 
-/// How many settled payments are kept at hand: a tenth of a second of them under full load, in a few megabytes that stay in the
-/// processor's cache. Older ones are looked for on disk.
-const SETTLED_MAX: usize = 2_048;
+/// How many settled payments are kept at hand: a few hundredths of a second of them under full load, in half a megabyte that stays in
+/// the processor's cache until they are let go. Older ones are looked for on disk.
+const SETTLED_MAX: usize = 512;
 
 type Key = (OrderId, Digest);
 
