@@ -2,225 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/hand.rs"]
+mod hand;
 
 use std::collections::VecDeque;
-use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-use std::time::{Duration, SystemTime};
 
-use common::{PATIENCE, Ports};
-use hundi_bank_node::process as bank;
-use hundi_coordinator::{Policy, process as coordinator};
+use hand::{App, LONG_MS, World, ask, forged, order, peer, the_vote};
+use hundi_coordinator::Policy;
 use hundi_protocol::{
-    AccountView, AdminAction, AdminReply, AdminRequest, AdminResult, BankKey, BankName, Client, Credit,
-    CustomerKey, Decision, Digest, Identity, Inbound, Limits, Link, LinkOptions, Member, Message, Minor,
-    NETWORK_FILE, Network, NodeName, Order, OrderFields, OrderId, Outcome, PaymentStatus, Peer, Plan, Reason,
-    Role, Signed, Signer, UncheckedCertificate, UnixMillis, Verifier, Vote, init,
+    AccountView, AdminAction, AdminResult, Decision, Message, Minor, Order, Outcome, PaymentStatus, Reason,
+    Role,
 };
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-
-/// Longer than any test.
-const LONG_MS: u64 = 600_000;
-
-fn name(bank: &str) -> BankName {
-    BankName::new(bank).unwrap()
-}
-
-fn peer(role: Role, name: &str) -> Peer {
-    Peer { role, name: NodeName::new(name).unwrap() }
-}
-
-fn key() -> CustomerKey {
-    CustomerKey::from_seed(&[7; 32])
-}
-
-/// asha@alpha pays shop@beta.
-fn order(amount: u128) -> Arc<Order> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    let fields = OrderFields {
-        id: OrderId::generate(),
-        payer: "asha@alpha".parse().unwrap(),
-        credits: vec![Credit { payee: "shop@beta".parse().unwrap(), amount: Minor(amount) }],
-        currency: "INR".parse().unwrap(),
-        expires_at: UnixMillis(u64::try_from(now).unwrap() + 600_000),
-        note: String::new(),
-    };
-    Order::sign(&fields, &key()).unwrap()
-}
-
-/// Banks alpha and beta, coordinator c1 and an app, in a folder.
-struct World {
-    dir: tempfile::TempDir,
-    network: Arc<Network>,
-    _ports: Ports,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let ports = Ports::hold();
-        let address = |i: u16| format!("127.0.0.1:{}", ports.first + i);
-        let plan = Plan {
-            network: "test".into(),
-            banks: vec![
-                Member { name: name("alpha"), address: address(0) },
-                Member { name: name("beta"), address: address(1) },
-            ],
-            coordinators: vec![Member { name: NodeName::new("c1").unwrap(), address: address(2) }],
-            apps: vec![NodeName::new("app").unwrap()],
-            seed: None,
-            now: SystemTime::now(),
-            valid_for: Duration::from_secs(3600),
-        };
-        let network = Arc::new(init(dir.path(), &plan).unwrap());
-        Self { dir, network, _ports: ports }
-    }
-
-    fn folder(&self, who: &Peer) -> std::path::PathBuf {
-        self.dir.path().join(Identity::folder(who))
-    }
-
-    fn identity(&self, who: &Peer) -> Identity {
-        Identity::load(&self.folder(who), &self.network).unwrap()
-    }
-
-    fn network_file(&self) -> std::path::PathBuf {
-        self.dir.path().join(NETWORK_FILE)
-    }
-
-    fn start_coordinator(&self, policy: Policy) -> coordinator::Running {
-        let c1 = peer(Role::Coordinator, "c1");
-        let (network, folder) = (self.network_file(), self.folder(&c1));
-        coordinator::start(coordinator::Config { network, name: c1.name, folder, policy }).unwrap()
-    }
-
-    /// Plays a node by hand.
-    fn play(&self, who: Peer) -> Hand {
-        let address = self.network.node(&who).and_then(|node| node.address.clone());
-        let (sender, inbox) = mpsc::unbounded_channel();
-        let options = LinkOptions {
-            identity: self.identity(&who),
-            network: Arc::clone(&self.network),
-            listener: address.map(|address| TcpListener::bind(address).unwrap()),
-            deliver: Arc::new(move |inbound: Inbound| sender.send(inbound).map_err(|back| back.0)),
-            limits: Limits::default(),
-        };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (give, link) = sync_channel(1);
-        Link::run(options, Duration::from_secs(1), move |link| async move {
-            give.send(link).unwrap();
-            let _ = stopped.await; // Dropped with the hand.
-        })
-        .unwrap();
-        Hand { link: link.recv().unwrap(), inbox, heard: VecDeque::new(), _stop: stop }
-    }
-
-    async fn app(&self, role: Role, me: &str, to: &Peer) -> Client {
-        let identity = self.identity(&peer(role, me));
-        Client::connect(&identity, Arc::clone(&self.network), to, Limits::default()).await.unwrap()
-    }
-
-    /// A bank's vote, signed by its own key.
-    fn vote(&self, of: &str, order: &Order, decision: Decision) -> Message {
-        let bank = peer(Role::Bank, of);
-        let signer = self.identity(&bank).load_signer(&self.folder(&bank), &self.network).unwrap();
-        signed(&signer, order, decision)
-    }
-
-    fn proves(&self, certificate: UncheckedCertificate) -> Option<Outcome> {
-        let checked = certificate.check(&mut Verifier::new(self.network.directory()));
-        checked.ok().map(|certificate| certificate.outcome())
-    }
-}
-
-fn signed(signer: &Signer, order: &Order, decision: Decision) -> Message {
-    let vote = Vote { payment: order.digest(), bank: signer.bank().clone(), decision };
-    Message::Vote { vote: signer.sign_batch(vec![vote]).remove(0) }
-}
-
-/// A bank's YES, signed by another key; `n` makes several of them.
-fn forged(of: &str, order: &Order, n: u8) -> Message {
-    signed(&Signer::new(name(of), BankKey::from_seed(&[n; 32])), order, Decision::Yes)
-}
-
-fn the_vote(message: &Message) -> Signed<Vote> {
-    match message {
-        Message::Vote { vote } => vote.clone(),
-        other => panic!("not a vote: {other:?}"),
-    }
-}
-
-/// A node played by the test.
-struct Hand {
-    link: Link,
-    inbox: mpsc::UnboundedReceiver<Inbound>,
-    heard: VecDeque<Message>,
-    _stop: oneshot::Sender<()>,
-}
-
-impl Hand {
-    async fn next(&mut self) -> Message {
-        while self.heard.is_empty() {
-            self.heard.extend(timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap().messages);
-        }
-        self.heard.pop_front().unwrap()
-    }
-
-    /// The next question: on which payment, and with which votes.
-    async fn asked(&mut self) -> (Digest, Vec<Signed<Vote>>) {
-        loop {
-            if let Message::Prepare { order, votes } = self.next().await {
-                return (order.digest(), votes);
-            }
-        }
-    }
-
-    async fn asked_about(&mut self, order: &Order) {
-        while self.asked().await.0 != order.digest() {}
-    }
-}
-
-/// A payment app that hears one message after the other.
-struct App {
-    client: Client,
-    heard: VecDeque<Message>,
-}
-
-impl App {
-    async fn submit(&self, order: &Arc<Order>) {
-        self.client.send(vec![Message::Submit { order: Arc::clone(order) }]).await.unwrap();
-    }
-
-    async fn hear(&mut self) -> Message {
-        while self.heard.is_empty() {
-            self.heard.extend(timeout(PATIENCE, self.client.receive()).await.unwrap().unwrap());
-        }
-        self.heard.pop_front().unwrap()
-    }
-
-    async fn outcome(&mut self) -> UncheckedCertificate {
-        match self.hear().await {
-            Message::Outcome { certificate } => certificate,
-            other => panic!("expected a certificate, got {other:?}"),
-        }
-    }
-
-    /// Waits until the coordinator has heard a vote on an order. It must not tell of any outcome meanwhile.
-    async fn until_heard(&mut self, order: &Order) {
-        loop {
-            self.client.send(vec![Message::Status { payment: order.digest() }]).await.unwrap();
-            match self.hear().await {
-                Message::StatusReply { status: PaymentStatus::InFlight { votes }, .. }
-                    if votes.is_empty() => {}
-                Message::StatusReply { status: PaymentStatus::InFlight { .. }, .. } => return,
-                other => panic!("expected votes, got {other:?}"),
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_bad_vote_is_passed_on_and_counts_for_nobody() {
@@ -309,33 +102,14 @@ async fn what_went_ahead_is_not_sent_again() {
     courier.stopper().stop();
 }
 
-async fn ask(operator: &mut Client, action: AdminAction) -> AdminResult {
-    operator.send(vec![Message::Admin(AdminRequest { request: 1, action })]).await.unwrap();
-    match timeout(PATIENCE, operator.receive()).await.unwrap().unwrap().pop() {
-        Some(Message::AdminReply(AdminReply { result, .. })) => result,
-        other => panic!("expected a reply, got {other:?}"),
-    }
-}
-
-fn start_bank(dir: &Path, folder: std::path::PathBuf) -> bank::Running {
-    bank::start(bank::Config::new(dir.join(NETWORK_FILE), name("alpha"), folder)).unwrap()
-}
-
 #[tokio::test]
 async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     let world = World::new();
     let at = peer(Role::Bank, "alpha");
-    let alpha = start_bank(world.dir.path(), world.folder(&at));
+    let alpha = world.start_bank("alpha");
     let mut operator = world.app(Role::Operator, "alpha", &at).await;
+    world.open(&mut operator, "asha", 1_000).await;
     let account: hundi_protocol::AccountName = "asha".parse().unwrap();
-    let open = AdminAction::OpenAccount {
-        account: account.clone(),
-        currency: "INR".parse().unwrap(),
-        key: Some(Box::new(key().public())),
-    };
-    assert_eq!(ask(&mut operator, open).await, AdminResult::Done);
-    let deposit = AdminAction::Deposit { account: account.clone(), amount: Minor(1_000), reference: 1 };
-    assert_eq!(ask(&mut operator, deposit).await, AdminResult::Done);
 
     let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let (first, second) = (order(300), order(20));

@@ -62,9 +62,15 @@ fn the_payers_bank_is_asked_last_and_with_the_proof() {
     courier.handle_vote(NOW, vote(&order, "alpha", Decision::Yes));
     let told = effects(&mut courier);
     assert!(
-        matches!(told.as_slice(), [Effect::Answer { to: Caller(1), certificate }, Effect::Outcome { to, .. }]
+        matches!(told.as_slice(), [Effect::Answer { to: Caller(1), certificate }, Effect::Outcome { to, again: false, .. }]
             if certificate.outcome() == Outcome::Commit && *to == bank("beta")),
         "{told:?}"
+    );
+    courier.handle_time(UnixMillis(NOW.0 + 1_000));
+    let again = effects(&mut courier);
+    assert!(
+        matches!(again.as_slice(), [Effect::Outcome { to, again: true, .. }] if *to == bank("beta")),
+        "one that has not acknowledged may never have heard of the payment: {again:?}"
     );
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::BankName;
 use crate::order::{LEGS_MAX, Order};
 use crate::signed::{BadProof, Signed, Verified, Verifier};
 use crate::value::Digest;
@@ -64,6 +65,11 @@ impl Certificate {
     #[must_use]
     pub fn votes(&self) -> &[Verified<Vote>] {
         &self.votes
+    }
+
+    /// The votes of the other banks, for one that has its own.
+    pub fn votes_beside<'a>(&'a self, bank: &'a BankName) -> impl Iterator<Item = &'a Verified<Vote>> {
+        self.votes.iter().filter(move |vote| vote.statement().bank != *bank)
     }
 
     /// How the payment ended.

@@ -75,6 +75,13 @@ pub enum Message {
         #[serde(with = "crate::order::shared")]
         order: Arc<Order>,
     },
+    /// Coordinator → bank: the [`Message::Outcome`] without what a bank that has voted knows: the order, and its own vote. It is said once;
+    /// a bank that does not know the payment lets it pass, and is told the whole when it has not acknowledged.
+    Proof {
+        /// The other banks' votes, all on one payment, at least one.
+        #[serde(with = "crate::wire::votes")]
+        votes: Vec<Signed<Vote>>,
+    },
 }
 
 /// The kinds of [`Message`].
@@ -102,11 +109,13 @@ pub enum Kind {
     AdminReply,
     /// [`Message::StatusOf`]
     StatusOf,
+    /// [`Message::Proof`]
+    Proof,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Submit,
         Self::Prepare,
         Self::Vote,
@@ -118,6 +127,7 @@ impl Kind {
         Self::Admin,
         Self::AdminReply,
         Self::StatusOf,
+        Self::Proof,
     ];
 }
 
@@ -137,6 +147,7 @@ impl Message {
             Self::Admin(_) => Kind::Admin,
             Self::AdminReply(_) => Kind::AdminReply,
             Self::StatusOf { .. } => Kind::StatusOf,
+            Self::Proof { .. } => Kind::Proof,
         }
     }
 }

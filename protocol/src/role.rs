@@ -127,7 +127,7 @@ pub fn allowed(from: Role, to: Role, kind: Kind) -> bool {
         (App, Bank) => &[Kind::Status, Kind::StatusOf],
         (Operator, Bank) => &[Kind::Admin, Kind::Status],
         (Operator, Coordinator) => &[Kind::Status],
-        (Coordinator, Bank) => &[Kind::Prepare, Kind::Resolve, Kind::Outcome],
+        (Coordinator, Bank) => &[Kind::Prepare, Kind::Resolve, Kind::Outcome, Kind::Proof],
         (Coordinator, App) => &[Kind::Outcome, Kind::StatusReply],
         (Coordinator, Operator) => &[Kind::StatusReply],
         (Bank, Coordinator) => &[Kind::Vote, Kind::Ack, Kind::Outcome],

@@ -199,6 +199,7 @@ fn a_frame_is_length_count_and_messages_and_each_kind_has_its_tag() {
         Message::Admin(AdminRequest { request: 1, action }),
         Message::AdminReply(AdminReply { request: 1, result: AdminResult::Done }),
         Message::StatusOf { order },
+        Message::Proof { votes: vec![vote.signed().clone()] },
     ];
     for (tag, (message, kind)) in (0u8..).zip(messages.iter().zip(Kind::ALL)) {
         assert_eq!(message.kind(), kind);
@@ -246,7 +247,7 @@ fn who_may_send_what() {
          bank -> coordinator: Vote Outcome Ack\n\
          bank -> app: StatusReply\n\
          bank -> operator: StatusReply AdminReply\n\
-         coordinator -> bank: Prepare Resolve Outcome\n\
+         coordinator -> bank: Prepare Resolve Outcome Proof\n\
          coordinator -> app: Outcome StatusReply\n\
          coordinator -> operator: StatusReply\n\
          app -> bank: Status StatusOf\n\

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use hundi_ledger::CommitSeq;
 use hundi_ledger::sqlite::{Commit, CommitError};
+use hundi_protocol::{Authorised, Digest, Message, Peer, Signer, UnixMillis, Verifier};
 use hundi_protocol::{Backlog, ConnectionId, Inbound, Link};
-use hundi_protocol::{Digest, Message, Peer, Signer, UnixMillis, Verifier};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -85,7 +85,9 @@ pub(super) struct Core {
     pub(super) link: Link,
     pub(super) signer: Signer,
     refusals_kept_ms: u64,
-    backlog: Backlog,
+    pub(super) backlog: Backlog,
+    /// Customers' signatures in the backlog that were checked together with those of a turn before.
+    pub(super) checked: HashMap<Digest, Option<Authorised>>,
     /// `None` while its thread has it.
     disk: Option<Box<Writer>>,
     jobs: Sender<Job>,
@@ -126,6 +128,7 @@ impl Core {
             signer,
             refusals_kept_ms,
             backlog: Backlog::default(),
+            checked: HashMap::new(),
             disk: Some(disk),
             jobs,
             questions,
@@ -171,6 +174,7 @@ impl Core {
             }
             if stop_by.is_some_and(|by| by <= Instant::now()) {
                 self.backlog.clear();
+                self.checked.clear();
             }
             let turn_max = match (self.backlog.len() > CROWD, &self.disk) {
                 (true, _) => TURN_OF_A_CROWD_MAX,

@@ -8,9 +8,13 @@ use hundi_protocol::{
     authorise_batch,
 };
 
+/// So many signatures are worth checking together: with more the gain is small.
+const CHECKED_TOGETHER_MAX: usize = 128;
+
 use super::core::{Core, CoreError};
 use crate::books::Books;
-use crate::participant::Fault;
+use crate::participant::{Fault, Participant};
+use crate::sqlite_books::SqliteBooks;
 
 impl Core {
     /// Handles frames of several peers, checking all customers' signatures in them together.
@@ -19,7 +23,7 @@ impl Core {
         for frame in frames {
             let Inbound { peer, connection, messages } = frame;
             for message in messages {
-                self.urgent |= !matches!(message, Message::Outcome { .. });
+                self.urgent |= !matches!(message, Message::Outcome { .. } | Message::Proof { .. });
                 match message {
                     Message::Prepare { order, votes } => {
                         let authority = authorities.next().flatten();
@@ -37,6 +41,7 @@ impl Core {
                         }
                         Err(error) => self.complain(&peer, &error),
                     },
+                    Message::Proof { votes } => self.handle_proof(now, &peer, votes)?,
                     Message::Vote { vote } => match self.verifier.verify(vote) {
                         Ok(vote) => self.handle_vote(now, vote)?,
                         Err(error) => self.complain(&peer, &error),
@@ -81,6 +86,25 @@ impl Core {
         Ok(self.participant.handle_prepare(now, peer, order, authority.as_ref(), &verified)?)
     }
 
+    /// An outcome without what this bank has: the order, and its own vote.
+    fn handle_proof(
+        &mut self,
+        now: UnixMillis,
+        peer: &Peer,
+        votes: Vec<Signed<Vote>>,
+    ) -> Result<(), CoreError> {
+        let payment = votes.first().map(|vote| vote.unverified().payment);
+        let known = payment.and_then(|payment| self.participant.books().recent_payment(&payment));
+        // Not at hand: as if it were lost. The coordinator brings the whole certificate next.
+        let Some(order) = known.map(|known| Arc::clone(&known.order)) else { return Ok(()) };
+        let verified: Result<Vec<_>, _> = votes.into_iter().map(|vote| self.verifier.verify(vote)).collect();
+        match verified {
+            Ok(votes) => self.participant.handle_outcome(now, peer, &order, &votes)?,
+            Err(error) => self.complain(peer, &error),
+        }
+        Ok(())
+    }
+
     fn check_named(&self, peer: &Peer, order: &Order) {
         if !self.participant.is_named_by(order) {
             self.complain(peer, &format_args!("payment {} does not name this bank", order.digest()));
@@ -89,29 +113,61 @@ impl Core {
 
     /// The proof of the customer's signature for each Prepare, Resolve and StatusOf, in order; `None` where this is not the
     /// payer's bank, the account has no key, or the signature is not that key's.
+    ///
+    /// If any is to be checked, those of what waits for a later turn are checked with it: many together cost less each.
     fn authorise(&mut self, frames: &[Inbound]) -> Result<Vec<Option<Authorised>>, CoreError> {
         let mut authorities = Vec::new();
         let mut places = Vec::new();
         let mut signed: Vec<(&Order, PublicKey)> = Vec::new();
-        for message in frames.iter().flat_map(|frame| &frame.messages) {
-            let (Message::Prepare { order, .. } | Message::Resolve { order } | Message::StatusOf { order }) =
-                message
-            else {
-                continue;
-            };
-            let key = match order.payer_bank() == self.participant.bank() {
-                true => self.participant.books_mut().customer(&order.payer().name).map_err(Fault::Store)?,
-                false => None,
-            };
-            if let Some(key) = key.and_then(|customer| customer.key) {
+        let at_hand = frames.iter().flat_map(|frame| &frame.messages).filter_map(order_to_authorise);
+        for order in at_hand {
+            let checked = self.checked.remove(&order.digest());
+            if checked.is_none()
+                && let Some(key) = key_of(&mut self.participant, order)?
+            {
                 places.push(authorities.len());
                 signed.push((order, key));
             }
-            authorities.push(None);
+            authorities.push(checked.flatten());
         }
-        for (place, authority) in places.into_iter().zip(authorise_batch(&signed)) {
-            authorities[place] = authority.ok();
+        if !signed.is_empty() {
+            let waiting = self.backlog.messages().filter_map(order_to_authorise);
+            for order in waiting {
+                if signed.len() >= CHECKED_TOGETHER_MAX {
+                    break;
+                }
+                if !self.checked.contains_key(&order.digest())
+                    && let Some(key) = key_of(&mut self.participant, order)?
+                {
+                    signed.push((order, key));
+                }
+            }
         }
+        let mut results = authorise_batch(&signed).into_iter().map(Result::ok);
+        for (place, authority) in places.into_iter().zip(results.by_ref()) {
+            authorities[place] = authority;
+        }
+        let ahead = &signed[signed.len() - results.len()..];
+        self.checked.extend(ahead.iter().map(|(order, _)| order.digest()).zip(results));
         Ok(authorities)
     }
+}
+
+/// The order of a message that is answered by whether its customer signed it.
+fn order_to_authorise(message: &Message) -> Option<&Order> {
+    match message {
+        Message::Prepare { order, .. } | Message::Resolve { order } | Message::StatusOf { order } => {
+            Some(order)
+        }
+        _ => None,
+    }
+}
+
+/// The key that authorises an order, if this is the payer's bank and the account has one.
+fn key_of(participant: &mut Participant<SqliteBooks>, order: &Order) -> Result<Option<PublicKey>, CoreError> {
+    if order.payer_bank() != participant.bank() {
+        return Ok(None);
+    }
+    let customer = participant.books_mut().customer(&order.payer().name).map_err(Fault::Store)?;
+    Ok(customer.and_then(|customer| customer.key))
 }

@@ -425,7 +425,7 @@ impl Nodes<'_> {
                     send(&to, Packet::Prepare { from, order, votes });
                 }
                 CourierEffect::Resolve { to, order } => send(&to, Packet::Resolve { from, order }),
-                CourierEffect::Outcome { to, certificate } => {
+                CourierEffect::Outcome { to, certificate, again: _ } => {
                     send(&to, Packet::Outcome { from, certificate });
                 }
                 CourierEffect::Answer { to: _, certificate } => {

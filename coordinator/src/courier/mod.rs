@@ -48,7 +48,8 @@ pub struct Policy {
     pub patience_ms: u64,
     /// How many payments may be under way; more are turned away until some are settled.
     pub carried_max: usize,
-    /// How many certificates of settled payments are kept at hand for repeats and questions.
+    /// How many certificates of settled payments are kept at hand for repeats and questions. The banks have them all; many more would
+    /// have left the processor's cache before they are let go, which costs more than to make them.
     pub recall_max: usize,
 }
 
@@ -60,7 +61,7 @@ impl Default for Policy {
             again_max_ms: 8_000,
             patience_ms: 30_000,
             carried_max: 65_536,
-            recall_max: 2_048,
+            recall_max: 512,
         }
     }
 }
@@ -120,6 +121,8 @@ pub enum Effect {
         to: BankName,
         /// The proof.
         certificate: Arc<Certificate>,
+        /// It was told before, and has not acknowledged: perhaps it never heard of the payment.
+        again: bool,
     },
     /// Bring the customer the proof.
     Answer {
@@ -313,7 +316,7 @@ impl<F: Flaws> Courier<F> {
                         self.ask(now, digest);
                     }
                 }
-                Stage::Telling { .. } => self.tell_banks(digest),
+                Stage::Telling { .. } => self.tell_banks(digest, true),
             }
         }
     }
@@ -379,19 +382,19 @@ impl<F: Flaws> Courier<F> {
         if carried.all_told() {
             self.forget(digest);
         } else {
-            self.tell_banks(digest);
+            self.tell_banks(digest, false);
             if self.flaws.has(Flaw::TellOnce) {
                 self.forget(digest);
             }
         }
     }
 
-    fn tell_banks(&mut self, digest: Digest) {
+    fn tell_banks(&mut self, digest: Digest, again: bool) {
         let Stage::Telling { certificate, silent } = &self.carried[&digest].stage else { return };
         for (place, to) in certificate.order().banks().iter().enumerate() {
             if silent.contains(place) {
-                let effect = Effect::Outcome { to: to.clone(), certificate: Arc::clone(certificate) };
-                self.effects.push_back(effect);
+                let (to, certificate) = (to.clone(), Arc::clone(certificate));
+                self.effects.push_back(Effect::Outcome { to, certificate, again });
             }
         }
     }

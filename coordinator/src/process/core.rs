@@ -143,9 +143,12 @@ impl Core {
                 Effect::Resolve { to, order } => {
                     to_banks.entry(to).or_default().push(Message::Resolve { order });
                 }
-                Effect::Outcome { to, certificate } => {
-                    let certificate = certificate.to_unchecked();
-                    to_banks.entry(to).or_default().push(Message::Outcome { certificate });
+                Effect::Outcome { to, certificate, again } => {
+                    let message = match again {
+                        false => Message::Proof { votes: signed(certificate.votes_beside(&to)) },
+                        true => Message::Outcome { certificate: certificate.to_unchecked() },
+                    };
+                    to_banks.entry(to).or_default().push(message);
                 }
                 Effect::Answer { to, certificate } if self.ahead.has(certificate.payment(), Some(to)) => {}
                 Effect::Answer { to, certificate } => {
@@ -182,8 +185,8 @@ fn status_of(progress: Progress) -> PaymentStatus {
     }
 }
 
-pub(super) fn signed(votes: &[Verified<Vote>]) -> Vec<Signed<Vote>> {
-    votes.iter().map(|vote| vote.signed().clone()).collect()
+pub(super) fn signed<'a>(votes: impl IntoIterator<Item = &'a Verified<Vote>>) -> Vec<Signed<Vote>> {
+    votes.into_iter().map(|vote| vote.signed().clone()).collect()
 }
 
 fn complain(peer: &Peer, what: &dyn std::fmt::Display) {

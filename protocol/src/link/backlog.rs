@@ -91,6 +91,11 @@ impl Backlog {
         self.frames.iter().map(|(_, _, messages)| messages.len()).sum()
     }
 
+    /// What waits, in order.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.frames.iter().flat_map(|(_, _, messages)| messages.as_slice())
+    }
+
     /// Takes so many messages, or all. What is left of a frame stays in front.
     pub fn take_turn(&mut self, messages_max: usize) -> Vec<Inbound> {
         let (mut turn, mut room) = (Vec::new(), messages_max);
