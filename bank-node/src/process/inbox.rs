@@ -9,7 +9,7 @@ use hundi_protocol::{
 };
 
 /// So many signatures are worth checking together: with more the gain is small.
-const CHECKED_TOGETHER_MAX: usize = 128;
+const CHECKED_TOGETHER_MAX: usize = 256;
 
 use super::core::{Core, CoreError};
 use crate::books::Books;
