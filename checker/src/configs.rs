@@ -34,7 +34,8 @@ const BOTH_ENDS: &[Witness] = &[Witness::Commit, Witness::Abort, Witness::ToldCo
 /// Every configuration of both sets.
 #[must_use]
 pub fn all() -> Vec<(Set, Scenario)> {
-    let ci = [one_payment(), several(), rules(), counter(), liars(), refusals()].into_iter().flatten();
+    let ci =
+        [one_payment(), proofs(), several(), rules(), counter(), liars(), refusals()].into_iter().flatten();
     let full = [large(), patient()].into_iter().flatten().map(|scenario| (Set::Full, scenario));
     ci.map(|scenario| (Set::Ci, scenario)).chain(full).collect()
 }
@@ -112,6 +113,43 @@ fn one_payment() -> Vec<Scenario> {
             .coordinator("c1", LAST)
             .coordinator("c2", PARALLEL)
             .order("ann@alpha", SIXTY)
+            .shows(BOTH_ENDS),
+    ]
+}
+
+/// One payment whose outcome banks hear by each other's votes first.
+fn proofs() -> Vec<Scenario> {
+    use Witness as W;
+    vec![
+        two_banks(
+            "proof",
+            "as pair; the outcome comes by the other bank's vote first, then as a certificate",
+        )
+        .coordinator("c1", LAST)
+        .order("ann@alpha", SIXTY)
+        .clock(&[LATER])
+        .crashes(Crashes::Any)
+        .proving_first()
+        .shows(BOTH_ENDS)
+        .shows(&[W::Recovery, W::TwoDown, W::ResolveBetweenBanks]),
+        two_banks("proof-parallel", "as pair-parallel; the outcome by the other bank's vote first")
+            .coordinator("c1", PARALLEL)
+            .order("ann@alpha", SIXTY)
+            .crashes(Crashes::Any)
+            .proving_first()
+            .shows(BOTH_ENDS),
+        two_banks("proof-anyone", "as anyone; outcomes by the other bank's vote alone too")
+            .any_coordinators()
+            .order("ann@alpha", SIXTY)
+            .clock(&[LATER])
+            .own_clocks()
+            .crashes(Crashes::Any)
+            .proving_first()
+            .shows(BOTH_ENDS),
+        three_banks("proof-split", "as split; the outcome by the other banks' votes first")
+            .coordinator("c1", LAST)
+            .order("ann@alpha", TO_TWO)
+            .proving_first()
             .shows(BOTH_ENDS),
     ]
 }

@@ -24,6 +24,7 @@ fn check(name: &str, unique: usize) {
 fn small_configurations_hold_in_every_state() {
     check("anyone", 7889);
     check("anyone-pipelined", 8816);
+    check("proof-anyone", 7889);
     check("liar", 1332);
     check("liar-payer", 3373);
     check("refusals", 6499);

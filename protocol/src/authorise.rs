@@ -245,8 +245,7 @@ mod tests {
         let (a, r) = (Scalar::from(123_456_789u64), Scalar::from(987_654_321u64));
         let key = PublicKey::from_bytes(&EdwardsPoint::mul_base(&a).compress().0).unwrap();
         let honest = order(1, &CustomerKey::from_seed(&[1; 32]));
-        let forge = |r_point: EdwardsPoint, r: Scalar| {
-            let r_bytes = r_point.compress().0;
+        let forge_with = |r_bytes: [u8; 32], r: Scalar| {
             let mut hash = Sha512::new();
             hash.update(r_bytes);
             hash.update(key.as_bytes());
@@ -257,10 +256,18 @@ mod tests {
             signature[32..].copy_from_slice((r + k * a).as_bytes());
             resigned(&honest, signature)
         };
+        let forge = |r_point: EdwardsPoint, r: Scalar| forge_with(r_point.compress().0, r);
         let plain = forge(EdwardsPoint::mul_base(&r), r);
         let twisted: Vec<_> =
             EIGHT_TORSION.iter().map(|t| forge(EdwardsPoint::mul_base(&r) + t, r)).collect();
-        let small: Vec<_> = EIGHT_TORSION.iter().map(|t| forge(*t, Scalar::ZERO)).collect();
+        let mut small: Vec<_> = EIGHT_TORSION.iter().map(|t| forge(*t, Scalar::ZERO)).collect();
+        // Two of them have x = 0, and so a second encoding each: with the other sign.
+        for t in EIGHT_TORSION.iter().filter(|t| (**t + **t).is_identity()) {
+            let mut negative = t.compress().0;
+            negative[31] ^= 0x80;
+            small.push(forge_with(negative, Scalar::ZERO));
+        }
+        assert_eq!(small.len(), 10);
         assert!(plain.authorise(&key).is_ok());
         assert!(twisted.iter().all(|order| order.authorise(&key).is_ok()));
         assert!(small.iter().all(|order| order.authorise(&key).is_err()));

@@ -71,12 +71,22 @@ impl PublicKey {
     }
 }
 
-/// The canonical encodings of the points of small order.
-static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().0));
+/// The y coordinates of the points of small order.
+static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| {
+    EIGHT_TORSION.map(|point| {
+        let mut y = point.compress().0;
+        y[31] &= 0x7f;
+        y
+    })
+});
 
-/// Whether these are the canonical encoding of a point of small order.
+/// Whether these bytes are a point of small order. Of encodings whose y is not canonical it does not know.
+///
+/// The sign bit is left out: each point and its negative have one order, and where x is 0 both signs decode to the one point.
 pub(crate) fn is_small_order(bytes: &[u8; 32]) -> bool {
-    SMALL_ORDER.contains(bytes)
+    let mut y = *bytes;
+    y[31] &= 0x7f;
+    SMALL_ORDER.contains(&y)
 }
 
 /// Whether the y coordinate is below p = 2²⁵⁵ − 19 (the sign bit aside).

@@ -53,6 +53,30 @@ impl<B: Books, F: Flaws> Participant<B, F> {
         Ok(())
     }
 
+    /// A courier brings the votes of the other banks on a payment on which this bank voted YES: the certificate without what stands
+    /// here already, the order and that vote.
+    ///
+    /// Everything else is let pass, for the courier brings the certificate itself next. Above all where a NO stands here: only the
+    /// certificate shows that the file has lost a YES of this bank.
+    ///
+    /// # Errors
+    /// A [`Fault`] of this node itself; it must stop.
+    pub fn handle_proof(
+        &mut self,
+        now: UnixMillis,
+        from: &Peer,
+        votes: &[Verified<Vote>],
+    ) -> Result<(), Fault<B::Error>> {
+        let payment = votes.first().map(|vote| vote.statement().payment);
+        let known = payment.and_then(|payment| self.books.recent_payment(&payment));
+        let Some(payment) = known.filter(|payment| payment.decision == Decision::Yes) else { return Ok(()) };
+        let order = Arc::clone(&payment.order);
+        match outcome_if_yes(&order, Some(&self.bank), votes) {
+            Some(_) => self.handle_outcome(now, from, &order, votes),
+            None => Ok(()),
+        }
+    }
+
     /// Another bank's vote, asked for by [`Effect::Resolve`].
     ///
     /// # Errors

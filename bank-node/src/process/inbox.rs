@@ -1,5 +1,6 @@
 //! From messages to inputs of the participant: nothing unverified gets past here.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use hundi_protocol::Inbound;
@@ -8,18 +9,21 @@ use hundi_protocol::{
     authorise_batch,
 };
 
-/// So many signatures are worth checking together: with more the gain is small.
-const CHECKED_TOGETHER_MAX: usize = 256;
-
 use super::core::{Core, CoreError};
 use crate::books::Books;
 use crate::participant::{Fault, Participant};
 use crate::sqlite_books::SqliteBooks;
 
+/// So many signatures are worth checking together: with more the gain is small.
+const CHECKED_TOGETHER_MAX: usize = 256;
+/// So far behind a turn it looks for more of them: what stands there need not be anything with a signature to check.
+const LOOK_AHEAD_MAX: usize = 1024;
+
 impl Core {
     /// Handles frames of several peers, checking all customers' signatures in them together.
     pub(super) fn handle_inbound(&mut self, now: UnixMillis, frames: Vec<Inbound>) -> Result<(), CoreError> {
         let mut authorities = self.authorise(&frames)?.into_iter();
+        debug_assert!(!self.backlog.is_empty() || self.checked.is_empty(), "results wait with their orders");
         for frame in frames {
             let Inbound { peer, connection, messages } = frame;
             for message in messages {
@@ -41,7 +45,14 @@ impl Core {
                         }
                         Err(error) => self.complain(&peer, &error),
                     },
-                    Message::Proof { votes } => self.handle_proof(now, &peer, votes)?,
+                    Message::Proof { votes } => {
+                        let verified: Result<Vec<_>, _> =
+                            votes.into_iter().map(|vote| self.verifier.verify(vote)).collect();
+                        match verified {
+                            Ok(votes) => self.participant.handle_proof(now, &peer, &votes)?,
+                            Err(error) => self.complain(&peer, &error),
+                        }
+                    }
                     Message::Vote { vote } => match self.verifier.verify(vote) {
                         Ok(vote) => self.handle_vote(now, vote)?,
                         Err(error) => self.complain(&peer, &error),
@@ -86,25 +97,6 @@ impl Core {
         Ok(self.participant.handle_prepare(now, peer, order, authority.as_ref(), &verified)?)
     }
 
-    /// An outcome without what this bank has: the order, and its own vote.
-    fn handle_proof(
-        &mut self,
-        now: UnixMillis,
-        peer: &Peer,
-        votes: Vec<Signed<Vote>>,
-    ) -> Result<(), CoreError> {
-        let payment = votes.first().map(|vote| vote.unverified().payment);
-        let known = payment.and_then(|payment| self.participant.books().recent_payment(&payment));
-        // Not at hand: as if it were lost. The coordinator brings the whole certificate next.
-        let Some(order) = known.map(|known| Arc::clone(&known.order)) else { return Ok(()) };
-        let verified: Result<Vec<_>, _> = votes.into_iter().map(|vote| self.verifier.verify(vote)).collect();
-        match verified {
-            Ok(votes) => self.participant.handle_outcome(now, peer, &order, &votes)?,
-            Err(error) => self.complain(peer, &error),
-        }
-        Ok(())
-    }
-
     fn check_named(&self, peer: &Peer, order: &Order) {
         if !self.participant.is_named_by(order) {
             self.complain(peer, &format_args!("payment {} does not name this bank", order.digest()));
@@ -119,6 +111,7 @@ impl Core {
         let mut authorities = Vec::new();
         let mut places = Vec::new();
         let mut signed: Vec<(&Order, PublicKey)> = Vec::new();
+        let mut seen = HashSet::new();
         let at_hand = frames.iter().flat_map(|frame| &frame.messages).filter_map(order_to_authorise);
         for order in at_hand {
             let checked = self.checked.remove(&order.digest());
@@ -131,12 +124,13 @@ impl Core {
             authorities.push(checked.flatten());
         }
         if !signed.is_empty() {
-            let waiting = self.backlog.messages().filter_map(order_to_authorise);
+            let waiting = self.backlog.messages().take(LOOK_AHEAD_MAX).filter_map(order_to_authorise);
             for order in waiting {
                 if signed.len() >= CHECKED_TOGETHER_MAX {
                     break;
                 }
                 if !self.checked.contains_key(&order.digest())
+                    && seen.insert(order.digest())
                     && let Some(key) = key_of(&mut self.participant, order)?
                 {
                     signed.push((order, key));

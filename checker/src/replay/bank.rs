@@ -109,7 +109,13 @@ impl RealBank {
 
     fn written(&mut self) -> Step {
         let Some(set) = self.writing.take() else { return Ok(()) };
-        let commit = self.disk.commit(set).map_err(|error| error.to_string())?;
+        // As in the process, where it depends on how much there is: committed at once, or written and then synced apart.
+        let is_apart = set.seq().0.is_multiple_of(2);
+        let written = match is_apart {
+            true => self.disk.write(set).and_then(|()| self.disk.ledger().sync()),
+            false => self.disk.commit(set),
+        };
+        let commit = written.map_err(|error| error.to_string())?;
         self.node.handle_durable(commit.seq);
         self.node.books_mut().handle_durable(commit.seq);
         Ok(())
@@ -129,6 +135,7 @@ impl RealBank {
             Packet::Outcome { from, certificate } => {
                 self.node.handle_outcome(now, from, certificate.order(), certificate.votes())
             }
+            Packet::Proof { from, votes } => self.node.handle_proof(now, from, votes),
             Packet::Vote(vote) => self.node.handle_vote(now, vote),
             _ => Ok(()),
         };

@@ -58,6 +58,7 @@ impl Frame {
             Packet::Outcome { certificate, .. } | Packet::Answer { certificate, .. } => {
                 Message::Outcome { certificate: certificate.to_unchecked() }
             }
+            Packet::Proof { votes, .. } => Message::Proof { votes: signed(&votes) },
             Packet::Ack(ack) => Message::Ack { ack: ack.signed().clone() },
             Packet::Declined { payment, .. } => {
                 // No configuration fills a coordinator up.
@@ -92,6 +93,11 @@ impl Frame {
             Message::Outcome { certificate } => {
                 let certificate = certificate.check(verifier).map_err(|error| bad(&error))?;
                 Packet::Outcome { from, certificate: certificate.into() }
+            }
+            Message::Proof { votes } => {
+                let votes = votes.into_iter().map(|vote| verifier.verify(vote));
+                let votes = votes.collect::<Result<_, _>>().map_err(|error| bad(&error))?;
+                Packet::Proof { from, votes }
             }
             Message::Ack { ack } => Packet::Ack(verifier.verify(ack).map_err(|error| bad(&error))?),
             other => return Err(format!("no node takes {:?}", other.kind())),

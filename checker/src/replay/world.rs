@@ -338,7 +338,10 @@ impl RealCourier {
                 Effect::Status { .. } => continue, // No customer asks for one.
                 Effect::Prepare { to, order, votes } => (Some(to), Packet::Prepare { from, order, votes }),
                 Effect::Resolve { to, order } => (Some(to), Packet::Resolve { from, order }),
-                Effect::Outcome { to, certificate, .. } => (Some(to), Packet::Outcome { from, certificate }),
+                Effect::Outcome { to, certificate, again } => {
+                    let packet = scenario.telling(&to, from, certificate, again);
+                    (Some(to), packet)
+                }
                 Effect::Answer { certificate, .. } => (None, Packet::Answer { from: from.name, certificate }),
                 Effect::Decline { payment, .. } => (None, Packet::Declined { from: from.name, payment }),
                 Effect::Report(proof) => (None, Packet::Report { from, proof }),

@@ -41,6 +41,13 @@ pub enum Packet {
         /// The proof.
         certificate: Arc<Certificate>,
     },
+    /// Coordinator → bank that has voted: the other banks' votes, which prove the outcome.
+    Proof {
+        /// Who brings it.
+        from: Peer,
+        /// The votes.
+        votes: Vec<Verified<Vote>>,
+    },
     /// Bank → coordinator: the outcome is in the books.
     Ack(Verified<Ack>),
     /// Coordinator → customer: the proof.
@@ -96,6 +103,11 @@ impl Packet {
             Packet::Outcome { from, certificate } => {
                 format!("{} proves {}", from.name, certificate_text(certificate, scenario))
             }
+            Packet::Proof { from, votes } => {
+                let payment = votes.first().map(|vote| scenario.order_name(&vote.statement().payment));
+                let payment = payment.unwrap_or_else(|| "nothing".into());
+                format!("{} proves {payment} by {}", from.name, votes_text(votes))
+            }
             Packet::Ack(ack) => {
                 let ack = ack.statement();
                 format!("{} has the outcome of {}", ack.bank, scenario.order_name(&ack.payment))
@@ -129,6 +141,7 @@ impl Packet {
             Packet::Prepare { from, .. }
             | Packet::Resolve { from, .. }
             | Packet::Outcome { from, .. }
+            | Packet::Proof { from, .. }
             | Packet::Report { from, .. } => scenario.node_of_peer(from),
             Packet::Vote(vote) => scenario.bank_of(&vote.statement().bank),
             Packet::Ack(ack) => scenario.bank_of(&ack.statement().bank),
@@ -146,6 +159,7 @@ impl Packet {
             Packet::Vote(_) => Kind::Vote,
             Packet::Resolve { .. } => Kind::Resolve,
             Packet::Outcome { .. } => Kind::Outcome,
+            Packet::Proof { .. } => Kind::Proof,
             Packet::Ack(_) => Kind::Ack,
             Packet::Answer { .. } | Packet::Declined { .. } | Packet::Done { .. } | Packet::Report { .. } => {
                 return None;

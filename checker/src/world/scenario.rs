@@ -7,9 +7,12 @@ use hundi_bank_node::AccountRequest;
 use hundi_coordinator::CommitOrder;
 use hundi_ledger::TransferId;
 use hundi_protocol::{
-    AccountName, AccountRef, BankKey, BankName, Credit, Currency, CustomerKey, Decision, Digest, Directory,
-    Minor, NodeName, Order, OrderFields, OrderId, Peer, PublicKey, Signer, UnixMillis, Verified, Vote,
+    AccountName, AccountRef, BankKey, BankName, Certificate, Credit, Currency, CustomerKey, Decision, Digest,
+    Directory, Minor, NodeName, Order, OrderFields, OrderId, Peer, PublicKey, Signer, UnixMillis, Verified,
+    Vote,
 };
+
+use super::packet::Packet;
 
 /// The most nodes of a scenario.
 pub(crate) const NODES_MAX: usize = 6;
@@ -107,6 +110,9 @@ pub struct Scenario {
     pub waits_end: bool,
     /// Whether coordinators at will bring votes on other payments along with an order.
     pub mixes_votes: bool,
+    /// Whether coordinators tell a bank the outcome by the others' votes first, as in production, and by the certificate when it has not
+    /// acknowledged. If not, by the certificate at once: that both are on the wires makes two to four times as many states.
+    pub proves_first: bool,
     /// How many certificates a coordinator keeps at hand.
     pub recall_max: usize,
     /// Whether each order is given in a world of its own, and none meets another.
@@ -142,6 +148,7 @@ impl Scenario {
             disk: Disk::OneWrite,
             waits_end: true,
             mixes_votes: false,
+            proves_first: false,
             recall_max: 16,
             apart: false,
             witnesses: Vec::new(),
@@ -298,6 +305,27 @@ impl Scenario {
     pub fn mixing_votes(mut self) -> Self {
         self.mixes_votes = true;
         self
+    }
+
+    /// Lets coordinators tell a bank the outcome by the others' votes first.
+    #[must_use]
+    pub fn proving_first(mut self) -> Self {
+        self.proves_first = true;
+        self
+    }
+
+    /// What a coordinator sends to tell a bank the outcome, for the first time or again.
+    pub(crate) fn telling(
+        &self,
+        to: &BankName,
+        from: Peer,
+        certificate: Arc<Certificate>,
+        again: bool,
+    ) -> Packet {
+        if again || !self.proves_first {
+            return Packet::Outcome { from, certificate };
+        }
+        Packet::Proof { from, votes: certificate.votes_beside(to).cloned().collect() }
     }
 
     /// Lets coordinators forget what is settled at once.

@@ -425,8 +425,8 @@ impl Nodes<'_> {
                     send(&to, Packet::Prepare { from, order, votes });
                 }
                 CourierEffect::Resolve { to, order } => send(&to, Packet::Resolve { from, order }),
-                CourierEffect::Outcome { to, certificate, again: _ } => {
-                    send(&to, Packet::Outcome { from, certificate });
+                CourierEffect::Outcome { to, certificate, again } => {
+                    send(&to, self.scenario.telling(&to, from, certificate, again));
                 }
                 CourierEffect::Answer { to: _, certificate } => {
                     outside.push(Packet::Answer { from: from.name, certificate });
@@ -473,6 +473,10 @@ impl Nodes<'_> {
                 sends.push((To::Node(to), Packet::Resolve { from, order: asked }));
                 for certificate in &certificates {
                     let (from, certificate) = (scenario.peer(node), Arc::new(certificate.clone()));
+                    if scenario.proves_first {
+                        let votes = certificate.votes_beside(&scenario.banks[to].name).cloned().collect();
+                        sends.push((To::Node(to), Packet::Proof { from: from.clone(), votes }));
+                    }
                     sends.push((To::Node(to), Packet::Outcome { from, certificate }));
                 }
             }
@@ -562,6 +566,7 @@ fn deliver_to_bank(
         Packet::Outcome { from, certificate } => {
             participant.handle_outcome(now, from, certificate.order(), certificate.votes())
         }
+        Packet::Proof { from, votes } => participant.handle_proof(now, from, votes),
         Packet::Vote(vote) => participant.handle_vote(now, vote),
         _ => Ok(()),
     }
