@@ -53,7 +53,7 @@ async fn a_bank_hears_the_others_votes_first_and_the_whole_certificate_until_it_
     let next = order(1);
     app.submit(&next).await;
     let mut late = 0;
-    for _ in 0..5 {
+    for _ in 0..6 {
         match beta.next().await {
             Message::Prepare { order, .. } => assert_eq!(order.digest(), next.digest()),
             Message::Outcome { .. } if late == 0 => late += 1, // On its way while this bank acknowledged.
