@@ -85,6 +85,10 @@ impl Cache {
         let key = (order_id, *digest);
         let n = self.in_doubt.remove(&key);
         if let Some(payment) = self.payments.get_mut(&key) {
+            if payment.settled.is_some() {
+                // R12: the other way before. That is on disk already, and must not let it go before this is.
+                self.settled.retain(|(_, other)| *other != key);
+            }
             payment.settled = Some(outcome);
             payment.evidence = evidence;
             self.settled.push_back((seq, key));
@@ -121,5 +125,60 @@ impl Cache {
     fn remove(&mut self, key: &Key) {
         self.payments.remove(key);
         self.orders.remove(&key.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use hundi_protocol::{Credit, CustomerKey, Minor, Order, OrderFields};
+
+    fn payment(n: u16) -> Payment {
+        let [a, b] = n.to_be_bytes();
+        let fields = OrderFields {
+            id: OrderId::from_parts(UnixMillis(1), [0, 0, 0, 0, 0, 0, 0, 0, a, b]),
+            payer: "ann@alpha".parse().unwrap(),
+            credits: vec![Credit { payee: "bob@beta".parse().unwrap(), amount: Minor(1) }],
+            currency: "INR".parse().unwrap(),
+            expires_at: UnixMillis(9),
+            note: String::new(),
+        };
+        let order: Arc<Order> = Order::sign(&fields, &CustomerKey::from_seed(&[7; 32])).unwrap();
+        Payment {
+            order,
+            decision: Decision::Yes,
+            claims_order_id: false,
+            settled: Some(Outcome::Abort),
+            evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_settled_again_stays_until_that_is_on_disk() {
+        let mut cache = Cache::new(None);
+        let first = payment(0);
+        let (id, digest) = (first.order.id(), first.order.digest());
+        cache.insert(0, first, CommitSeq(1));
+        assert_eq!(
+            cache.settle(id, &digest, Outcome::Commit, Vec::new(), CommitSeq(2)),
+            None,
+            "not in doubt"
+        );
+        for n in 1..=1 + SETTLED_MAX {
+            let n = u16::try_from(n).unwrap();
+            cache.insert(n.into(), payment(n), CommitSeq(1));
+        }
+        cache.handle_durable(CommitSeq(1));
+        assert_eq!(
+            cache.by_digest(&digest).unwrap().settled,
+            Some(Outcome::Commit),
+            "the file says otherwise"
+        );
+        cache.handle_durable(CommitSeq(2));
+        assert!(cache.by_digest(&digest).is_none(), "now it may go");
+        assert_eq!(cache.settled.len(), SETTLED_MAX);
+        assert_eq!(cache.payments.len(), SETTLED_MAX, "and nothing is in it twice");
     }
 }
