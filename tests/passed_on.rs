@@ -106,12 +106,9 @@ async fn what_went_ahead_is_not_sent_again() {
 async fn a_bank_that_is_asked_with_a_bad_vote_holds_nothing() {
     let world = World::new();
     let at = peer(Role::Bank, "alpha");
-    let alpha = world.start_bank("alpha");
-    let mut operator = world.app(Role::Operator, "alpha", &at).await;
-    world.open(&mut operator, "asha", 1_000).await;
+    let (alpha, mut operator, mut c1) = world.bank_alone("alpha", "asha", 1_000).await;
     let account: hundi_protocol::AccountName = "asha".parse().unwrap();
 
-    let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let (first, second) = (order(300), order(20));
     let question = |order: &Arc<Order>, votes| Message::Prepare { order: Arc::clone(order), votes };
     let bad = the_vote(&forged("beta", &first, 99));

@@ -76,11 +76,8 @@ async fn credits(operator: &mut Client, account: &str) -> (u128, u128) {
 #[tokio::test]
 async fn a_bank_posts_on_the_others_votes_and_lets_pass_what_it_does_not_know() {
     let world = World::new();
+    let (beta, mut operator, mut c1) = world.bank_alone("beta", "shop", 0).await;
     let at = peer(Role::Bank, "beta");
-    let beta = world.start_bank("beta");
-    let mut operator = world.app(Role::Operator, "beta", &at).await;
-    world.open(&mut operator, "shop", 0).await;
-    let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let proof = |vote: &Message| Message::Proof { votes: vec![the_vote(vote)] };
     let whole = |order: &Arc<Order>, votes: Vec<&Message>| Message::Outcome {
         certificate: UncheckedCertificate {
@@ -135,11 +132,8 @@ async fn a_bank_posts_on_the_others_votes_and_lets_pass_what_it_does_not_know() 
 #[tokio::test]
 async fn a_bank_whose_file_has_lost_its_yes_acknowledges_nothing_and_stops_when_it_is_shown_it() {
     let world = World::new();
+    let (beta, _operator, mut c1) = world.bank_alone("beta", "shop", 0).await;
     let at = peer(Role::Bank, "beta");
-    let beta = world.start_bank("beta");
-    let mut operator = world.app(Role::Operator, "beta", &at).await;
-    world.open(&mut operator, "shop", 0).await;
-    let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let (paid, next, last) = (order(300), order(1), order(2));
     let forgotten = world.vote("beta", &paid, YES); // By its key; its file is an old copy.
     let yes = world.vote("alpha", &paid, YES);
@@ -162,13 +156,10 @@ async fn a_bank_whose_file_has_lost_its_yes_acknowledges_nothing_and_stops_when_
 async fn of_many_signatures_that_are_checked_together_exactly_the_bad_ones_are_refused() {
     const ORDERS: usize = 400; // Several turns, and more than are checked at once.
     let world = World::new();
+    let (alpha, _operator, mut c1) = world.bank_alone("alpha", "asha", 1_000_000).await;
     let at = peer(Role::Bank, "alpha");
-    let alpha = world.start_bank("alpha");
-    let mut operator = world.app(Role::Operator, "alpha", &at).await;
-    world.open(&mut operator, "asha", 1_000_000).await;
-    let mut c1 = world.play(peer(Role::Coordinator, "c1"));
     let strange = CustomerKey::from_seed(&[8; 32]);
-    // From the second hundred on, one in seven, so that the first turns pass, and one alone comes first.
+    // From the second hundred on, one in seven: some in a turn of their own, some behind one.
     let is_bad = |n: usize| n > 100 && n.is_multiple_of(7);
     let orders: Vec<_> =
         (0..ORDERS).map(|n| if is_bad(n) { order_signed_by(&strange, 1) } else { order(1) }).collect();

@@ -76,7 +76,7 @@ pub enum Message {
         order: Arc<Order>,
     },
     /// Coordinator → bank: the [`Message::Outcome`] without what a bank that has voted knows: the order, and its own vote. It is said once;
-    /// a bank that does not know the payment lets it pass, and is told the whole when it has not acknowledged.
+    /// a bank that has no YES on record lets it pass, and is told the whole when it has not acknowledged.
     Proof {
         /// The other banks' votes, all on one payment, at least one.
         #[serde(with = "crate::wire::votes")]

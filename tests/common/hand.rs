@@ -121,6 +121,14 @@ impl World {
         }
     }
 
+    /// A real bank with one account, its operator, and the coordinator c1 to be played by hand.
+    pub async fn bank_alone(&self, of: &str, account: &str, holds: u128) -> (bank::Running, Client, Hand) {
+        let running = self.start_bank(of);
+        let mut operator = self.app(Role::Operator, of, &peer(Role::Bank, of)).await;
+        self.open(&mut operator, account, holds).await;
+        (running, operator, self.play(peer(Role::Coordinator, "c1")))
+    }
+
     /// Plays a node by hand.
     pub fn play(&self, who: Peer) -> Hand {
         let address = self.network.node(&who).and_then(|node| node.address.clone());

@@ -84,9 +84,7 @@ impl Frame {
         Ok(match self.message()? {
             Message::Submit { order } => Packet::Submit(order),
             Message::Prepare { order, votes } => {
-                let votes = votes.into_iter().map(|vote| verifier.verify(vote));
-                let votes = votes.collect::<Result<_, _>>().map_err(|error| bad(&error))?;
-                Packet::Prepare { from, order, votes }
+                Packet::Prepare { from, order, votes: all_verified(votes, verifier)? }
             }
             Message::Vote { vote } => Packet::Vote(verifier.verify(vote).map_err(|error| bad(&error))?),
             Message::Resolve { order } => Packet::Resolve { from, order },
@@ -94,15 +92,15 @@ impl Frame {
                 let certificate = certificate.check(verifier).map_err(|error| bad(&error))?;
                 Packet::Outcome { from, certificate: certificate.into() }
             }
-            Message::Proof { votes } => {
-                let votes = votes.into_iter().map(|vote| verifier.verify(vote));
-                let votes = votes.collect::<Result<_, _>>().map_err(|error| bad(&error))?;
-                Packet::Proof { from, votes }
-            }
+            Message::Proof { votes } => Packet::Proof { from, votes: all_verified(votes, verifier)? },
             Message::Ack { ack } => Packet::Ack(verifier.verify(ack).map_err(|error| bad(&error))?),
             other => return Err(format!("no node takes {:?}", other.kind())),
         })
     }
+}
+
+fn all_verified(votes: Vec<Signed<Vote>>, verifier: &mut Verifier) -> Result<Vec<Verified<Vote>>, String> {
+    votes.into_iter().map(|vote| verifier.verify(vote).map_err(|error| error.to_string())).collect()
 }
 
 /// An operator's request, through bytes and back.

@@ -49,6 +49,11 @@ pub(crate) fn judge(
         Packet::Outcome { certificate, .. } => {
             return judge_outcome(before, after, certificate.order(), certificate.votes(), node, scenario);
         }
+        // Others' votes alone make a bank record none of its own.
+        Packet::Proof { .. } => {
+            let recorded = after.participant.books().payments().keys();
+            return if recorded.eq(books.payments().keys()) { 0 } else { Prop::VotesAreDeserved.bit() };
+        }
         _ => return 0,
     };
     if !order.banks().contains(bank) || books.payments().contains_key(&order.digest()) {
