@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use base64::{DecodeSliceError, Engine as _};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::CustomerKey;
@@ -17,6 +17,8 @@ use crate::value::UnixMillis;
 pub(crate) const TYPE: &str = "hundi-order";
 /// Characters of the signature's base64: 64 bytes.
 pub(crate) const SIGNATURE_SIZE: usize = 86;
+/// Room for the payload of nearly every order. A longer one takes memory of its own.
+const PAYLOAD_BUFFER: usize = 512;
 /// The header that [`sign`] writes.
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"hundi-order"}"#;
 /// [`HEADER`] in base64url, to recognise without decoding.
@@ -84,10 +86,52 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, MalformedOrder> {
         _ => return Err(not_jws("the signature is not 64 bytes in base64url")),
     }
     let signature = std::array::from_fn(|i| signature_bytes[i]);
-    let payload = BASE64URL.decode(payload).map_err(|_| not_jws("the payload is not base64url"))?;
+    let mut buffer = [0; PAYLOAD_BUFFER];
+    let long;
+    let payload = match BASE64URL.decode_slice(payload, &mut buffer) {
+        Ok(size) => &buffer[..size],
+        Err(DecodeSliceError::OutputSliceTooSmall) => {
+            long = BASE64URL.decode(payload).map_err(|_| not_jws("the payload is not base64url"))?;
+            &*long
+        }
+        Err(DecodeSliceError::DecodeError(_)) => return Err(not_jws("the payload is not base64url")),
+    };
+    if let Some(fields) = plain(payload) {
+        return Ok(Parsed { fields, signature });
+    }
     let payload: Payload<'_> =
-        serde_json::from_slice(&payload).map_err(|e| MalformedOrder::BadPayload(e.to_string()))?;
+        serde_json::from_slice(payload).map_err(|e| MalformedOrder::BadPayload(e.to_string()))?;
     Ok(Parsed { fields: fields_of(payload)?, signature })
+}
+
+/// The fields of a payload written as [`sign`] writes one with a single payee, as nearly all are: member by member, without looking
+/// for anything. `None` for every other form, and for a value that is not in order: that is read, or refused, as JSON.
+fn plain(payload: &[u8]) -> Option<OrderFields> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let (id, rest) = text.strip_prefix(r#"{"id":""#)?.split_once('"')?;
+    let (payer, rest) = rest.strip_prefix(r#","payer":""#)?.split_once('"')?;
+    let (payee, rest) = rest.strip_prefix(r#","payee":""#)?.split_once('"')?;
+    let (amount, rest) = rest.strip_prefix(r#","amount":""#)?.split_once('"')?;
+    let (currency, rest) = rest.strip_prefix(r#","currency":""#)?.split_once('"')?;
+    let rest = rest.strip_prefix(r#","expires_at":"#)?;
+    let (expires_at, rest) = rest.split_at_checked(rest.bytes().position(|b| !b.is_ascii_digit())?)?;
+    let note = match rest {
+        "}" => "",
+        _ => rest.strip_prefix(r#","note":""#)?.strip_suffix(r#""}"#)?,
+    };
+    // Where JSON has rules of its own: zeros before a number, escapes.
+    if expires_at.starts_with('0') || note.bytes().any(|b| matches!(b, b'"' | b'\\') || b.is_ascii_control())
+    {
+        return None;
+    }
+    Some(OrderFields {
+        id: id.parse().ok()?,
+        payer: payer.parse().ok()?,
+        credits: vec![Credit { payee: payee.parse().ok()?, amount: amount.parse().ok()? }],
+        currency: currency.parse().ok()?,
+        expires_at: UnixMillis(expires_at.parse().ok()?),
+        note: note.to_owned(),
+    })
 }
 
 /// Header, payload and signature. Looks for the dots where they stand in nearly every order, before it looks everywhere.
@@ -172,4 +216,82 @@ pub(crate) fn sign(fields: &OrderFields, key: &CustomerKey) -> Result<Vec<u8>, M
     jws.push('.');
     BASE64URL.encode_string(signature, &mut jws);
     Ok(jws.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What JSON makes of it.
+    fn by_json(payload: &[u8]) -> Option<OrderFields> {
+        fields_of(serde_json::from_slice(payload).ok()?).ok()
+    }
+
+    const USUAL: &str = concat!(
+        r#"{"id":"0190b5c4-6d2e-7a3b-8c4d-5e6f708192a3","payer":"alice@north","payee":"bob@south","#,
+        r#""amount":"1250","currency":"EUR","expires_at":1700000000000,"note":"rent"}"#
+    );
+
+    #[test]
+    fn the_usual_form_is_read_without_looking_for_anything() {
+        for payload in [USUAL, &USUAL.replace(r#","note":"rent""#, ""), &USUAL.replace("rent", "Häuser, 2 €")]
+        {
+            let fields = plain(payload.as_bytes());
+            assert!(fields.is_some(), "{payload}");
+            assert_eq!(fields, by_json(payload.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_json_reads_otherwise_is_left_to_it() {
+        for (usual, other) in [
+            ("rent", r"r\u0065nt"),
+            ("rent", r#"rent","note":"twice"#),
+            ("rent", "re\nnt"),
+            ("1700000000000", "01700000000000"),
+            ("1700000000000", "99999999999999999999"),
+            ("1700000000000", "-1"),
+            ("1700000000000", "1.0"),
+            ("1700000000000", ""),
+            ("\"1250\"", "1250"),
+            ("1250", "01250"),
+            ("1250", ""),
+            ("EUR", "EURO"),
+            ("EUR", "E\\u0055R"),
+            ("7a3b", "4a3b"),
+            ("0190b5c4", "0190B5C4"),
+            ("alice@north", "alice"),
+            ("bob@south", "bob@so\\u0075th"),
+            (r#"","payee"#, r#"", "payee"#),
+            (r#""}"#, r#""} "#),
+            (r#""}"#, r#""}}"#),
+            (r#""}"#, r#"""#),
+            (r#""note""#, r#""extra""#),
+        ] {
+            let payload = USUAL.replacen(usual, other, 1);
+            assert_ne!(payload, USUAL, "{usual}");
+            assert_eq!(plain(payload.as_bytes()), None, "{payload}");
+        }
+        assert_eq!(plain(b"\xff"), None);
+    }
+
+    proptest! {
+        /// Whatever is read without JSON, JSON reads as the same.
+        #[test]
+        fn both_ways_of_reading_agree(
+            at in 0..USUAL.len(),
+            remove in 0usize..3,
+            insert in prop::sample::select(vec![
+                "", "\"", "\\", "\\\"", ",", "0", "9", "-", "}", " ", "\t", "é", "\u{7f}", "\u{2028}", "@", "a", "null", "\",\"note\":\"",
+            ]),
+        ) {
+            let mut payload = USUAL.as_bytes().to_vec();
+            payload.splice(at..USUAL.len().min(at + remove), insert.bytes());
+            if let Some(fields) = plain(&payload) {
+                prop_assert_eq!(Some(fields), by_json(&payload), "{}", String::from_utf8_lossy(&payload));
+            }
+        }
+    }
 }

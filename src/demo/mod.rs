@@ -17,7 +17,7 @@ use hundi_protocol::{Order, Peer, Role, UncheckedCertificate, UnixMillis};
 use crate::audit_command::audit_folder;
 use crate::cluster::{self, Cluster};
 use crate::console;
-use crate::driver::{self, Answer, Results};
+use crate::driver::{self, Answer, Results, Whole};
 use crate::failure::{Exit, Failure};
 use crate::history::{self, HISTORY_FILE};
 use crate::interrupt::Interrupts;
@@ -208,7 +208,8 @@ async fn pay(
             }
             chaos.handle_progress(answered)
         };
-        let results = driver::run(&identity, &network, &coordinators, &orders, options, on_progress).await;
+        let run = driver::run(&identity, &network, &coordinators, &orders, options, Whole, on_progress);
+        let results = run.await;
         drop(chaos); // No more kills: the restarts can come to an end.
         results
     };

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use hundi_protocol::{Identity, Message, Network, Order, Peer};
 
 use crate::failure::Failure;
-pub(crate) use answer::{Answer, Results};
+pub(crate) use answer::{Answer, Keep, Results, Whole};
 use lane::{Lane, LaneEvent};
 pub(crate) use latency::Latencies;
 use window::Window;
@@ -49,25 +49,27 @@ impl Default for Options {
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Submits all orders and waits for their outcomes. `on_progress` is told how many have one, after every batch.
+/// Submits all orders and waits for their outcomes. `keep` gets every certificate; `on_progress` is told how many orders have an
+/// answer, after every batch.
 ///
 /// # Errors
 /// Only when `on_progress` fails. Coordinators that cannot be reached leave orders unknown.
-pub(crate) async fn run(
+pub(crate) async fn run<K: Keep>(
     identity: &Identity,
     network: &Arc<Network>,
     coordinators: &[Peer],
     orders: &[Arc<Order>],
     options: Options,
+    keep: K,
     mut on_progress: impl FnMut(usize) -> Result<(), Failure>,
-) -> Result<Results, Failure> {
+) -> Result<Results<K::Kept>, Failure> {
     let (events, mut inbox) = tokio::sync::mpsc::channel(64);
     let mut lanes: Vec<Lane> = coordinators
         .iter()
         .enumerate()
         .map(|(n, peer)| Lane::open(n, identity.clone(), Arc::clone(network), peer.clone(), events.clone()))
         .collect();
-    let mut window = Window::new(orders, lanes.len(), options, network.directory(), Instant::now());
+    let mut window = Window::new(orders, lanes.len(), options, network.directory(), keep, Instant::now());
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut reached, mut unreached) = (false, None);

@@ -8,7 +8,7 @@ use hundi_protocol::{
     Digest, Directory, Message, NotAccepted, Order, PaymentStatus, UncheckedCertificate, Verifier,
 };
 
-use super::{Answer, Options, Results};
+use super::{Answer, Keep, Options, Results};
 
 /// The longest wait before an unanswered order goes to another coordinator.
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ struct UnderWay {
 
 /// The orders of a run.
 #[derive(Debug)]
-pub(super) struct Window<'a> {
+pub(super) struct Window<'a, K: Keep> {
     orders: &'a [Arc<Order>],
     options: Options,
     verifier: Verifier,
@@ -39,7 +39,8 @@ pub(super) struct Window<'a> {
     due: VecDeque<(Instant, Digest)>,
     up: Vec<bool>,
     outgoing: Vec<Vec<Arc<Order>>>,
-    answers: Vec<Option<Answer>>,
+    keep: K,
+    answers: Vec<Option<Answer<K::Kept>>>,
     answered: usize,
     repeats: u64,
     started: Option<Instant>,
@@ -49,12 +50,13 @@ pub(super) struct Window<'a> {
     progress: Instant,
 }
 
-impl<'a> Window<'a> {
+impl<'a, K: Keep> Window<'a, K> {
     pub(super) fn new(
         orders: &'a [Arc<Order>],
         lanes: usize,
         options: Options,
         directory: Directory,
+        keep: K,
         now: Instant,
     ) -> Self {
         Self {
@@ -66,6 +68,7 @@ impl<'a> Window<'a> {
             due: VecDeque::new(),
             up: vec![false; lanes],
             outgoing: vec![Vec::new(); lanes],
+            keep,
             answers: vec![None; orders.len()],
             answered: 0,
             repeats: 0,
@@ -197,11 +200,12 @@ impl<'a> Window<'a> {
     /// Only a certificate that verifies is an answer; anything else is as good as silence.
     fn hear_proof(&mut self, certificate: UncheckedCertificate, clock: impl Fn() -> Instant) {
         let digest = certificate.order.digest();
-        let Some(since) = self.under_way.get(&digest).map(|under_way| under_way.since) else { return };
+        let Some(UnderWay { place, since, .. }) = self.under_way.get(&digest) else { return };
         if let Ok(certificate) = certificate.check(&mut self.verifier) {
             let now = clock();
-            let latency = now.saturating_duration_since(since);
-            self.answer(&digest, Answer::Proven(Box::new(certificate), latency), now);
+            let latency = now.saturating_duration_since(*since);
+            let kept = self.keep.keep(*place, certificate);
+            self.answer(&digest, Answer::Proven(kept, latency), now);
         }
     }
 
@@ -212,7 +216,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    fn answer(&mut self, digest: &Digest, answer: Answer, now: Instant) {
+    fn answer(&mut self, digest: &Digest, answer: Answer<K::Kept>, now: Instant) {
         if let Some(under_way) = self.under_way.remove(digest) {
             self.answers[under_way.place] = Some(answer);
             self.answered += 1;
@@ -226,7 +230,7 @@ impl<'a> Window<'a> {
         self.outgoing.iter_mut().map(std::mem::take).collect()
     }
 
-    pub(super) fn into_results(self) -> Results {
+    pub(super) fn into_results(self) -> Results<K::Kept> {
         let elapsed = match (self.started, self.ended) {
             (Some(started), Some(ended)) => ended.saturating_duration_since(started),
             _ => Duration::ZERO,
@@ -239,6 +243,7 @@ impl<'a> Window<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Whole;
     use crate::plan::{Generate, generate};
     use hundi_protocol::UnixMillis;
 
@@ -248,7 +253,7 @@ mod tests {
         let orders = generate(what, UnixMillis(1_800_000_000_000)).and_then(|plan| plan.sign()).unwrap();
         let mut now = Instant::now();
         let options = Options { give_up_after: Duration::from_secs(u32::MAX.into()), ..Options::default() };
-        let mut window = Window::new(&orders, 2, options, Directory::default(), now);
+        let mut window = Window::new(&orders, 2, options, Directory::default(), Whole, now);
         window.lane_up(0);
         window.lane_up(1);
         window.fill(now);

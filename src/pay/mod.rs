@@ -17,7 +17,7 @@ use hundi_protocol::{
 use serde::Serialize;
 
 use crate::console;
-use crate::driver::{self, Answer, Options};
+use crate::driver::{self, Answer, Options, Whole};
 use crate::failure::{Exit, Failure, While as _};
 use crate::network_args::{NetworkArgs, require_bank};
 use crate::operator::block_on;
@@ -184,7 +184,8 @@ fn submit(args: &PayArgs, network: &Arc<Network>, orders: &[Arc<Order>]) -> Resu
         bar.set_position(answered as u64);
         Ok(())
     };
-    let results = block_on(driver::run(&identity, network, &coordinators, orders, options, on_progress));
+    let run = driver::run(&identity, network, &coordinators, orders, options, Whole, on_progress);
+    let results = block_on(run);
     bar.finish_and_clear();
     if let Ok(driver::Results { unreached: Some(why), .. }) = &results
         && orders.len() > 1

@@ -4,6 +4,7 @@
 pub(super) mod load;
 pub(super) mod report;
 mod run;
+mod shelf;
 mod usage;
 
 use std::path::PathBuf;

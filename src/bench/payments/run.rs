@@ -10,13 +10,14 @@ use hundi_protocol::{Order, Outcome, Role, UncheckedCertificate, UnixMillis};
 use super::PaymentsBenchArgs;
 use super::load::Load;
 use super::report::Report;
+use super::shelf::Shelf;
 use super::usage::{Usage, bytes_on_wire};
 use crate::audit_command::{audit_folder, verdict};
 use crate::bench::measure::per_second;
 use crate::cluster::{self, Cluster};
 use crate::console;
 use crate::demo::{LOOK_EVERY, accounts, settle};
-use crate::driver::{self, Answer, Results};
+use crate::driver::{self, Results};
 use crate::failure::{Exit, Failure};
 use crate::operator::block_on;
 use crate::plan::Plan;
@@ -29,7 +30,7 @@ const SPARE_PERCENT: u64 = 160;
 
 /// What was measured.
 pub(super) struct Measured {
-    pub(super) results: Results,
+    pub(super) results: Results<Outcome>,
     pub(super) used: Usage,
     /// Payments in all, before and during the measurement.
     pub(super) payments: u64,
@@ -41,15 +42,17 @@ pub(super) fn run(args: &PaymentsBenchArgs, load: Load, dir: &Path) -> Result<Re
     let cluster = Cluster::create(dir, &plan.banks, args.coordinators, args.commit_order)?;
     let cluster = RefCell::new(cluster);
     cluster.borrow_mut().start_all()?;
-    let (warm_up, results, used) = block_on(pay(args, load, &mut plan, &cluster))?;
+    let (warm_up, measured, used) = block_on(pay(args, load, &mut plan, &cluster))?;
     let mut cluster = cluster.into_inner();
     cluster.stop_all()?;
-    check_answers(&warm_up)?;
-    check_answers(&results)?;
-    let told = told(&warm_up).chain(told(&results)).collect();
+    check_answers(&warm_up.results)?;
+    check_answers(&measured.results)?;
+    let mut told = warm_up.certificates();
+    told.append(&mut measured.certificates());
     let findings = audit_folder(dir, cluster.network(), told)?;
+    let results = measured.results;
     verdict(&findings)?;
-    let payments = (warm_up.answers.len() + results.answers.len()) as u64;
+    let payments = (warm_up.results.answers.len() + results.answers.len()) as u64;
     if findings.in_flight > 0 {
         return Err(wrong(&format!("{} payments are in flight after the end", findings.in_flight)));
     }
@@ -62,7 +65,7 @@ async fn pay(
     load: Load,
     plan: &mut Plan,
     cluster: &RefCell<Cluster>,
-) -> Result<(Results, Results, Usage), Failure> {
+) -> Result<(Drive, Drive, Usage), Failure> {
     cluster::wait_until_ready(cluster).await?;
     accounts::open(plan, cluster).await?;
     let options = driver::Options {
@@ -71,26 +74,42 @@ async fn pay(
         ..driver::Options::default()
     };
     let orders = load.sign(plan, 0, WARM_UP_ORDERS, now())?;
-    let warm_up = drive(cluster, &orders, options).await?;
-    let rate = per_second(warm_up.answers.len() as u64, warm_up.elapsed);
+    let warm_up = drive(cluster, orders, options, Shelf::with_room_for(WARM_UP_ORDERS)).await?;
+    let rate = per_second(warm_up.results.answers.len() as u64, warm_up.results.elapsed);
     let count = (rate * args.seconds * SPARE_PERCENT / 100).max(1_000);
     // Later ids than those of the warm-up, which reach into the future.
     let later = UnixMillis(now().0 + WARM_UP_ORDERS / 16);
     let orders = load.sign(plan, WARM_UP_ORDERS, count, later)?;
     plan.payments = Vec::new();
     let options = driver::Options { submit_for: Duration::from_secs(args.seconds), ..options };
+    let shelf = Shelf::with_room_for(rate * args.seconds);
     let before = Usage::now(&cluster.borrow())?;
-    let results = drive(cluster, &orders, options).await?;
+    let measured = drive(cluster, orders, options, shelf).await?;
     let used = Usage::now(&cluster.borrow())?.since(before);
     settle(cluster).await?;
-    Ok((warm_up, results, used))
+    Ok((warm_up, measured, used))
+}
+
+/// Orders, and what became of them.
+struct Drive {
+    orders: Vec<Arc<Order>>,
+    results: Results<Outcome>,
+    shelf: Shelf,
+}
+
+impl Drive {
+    /// What the client was told.
+    fn certificates(&self) -> Vec<UncheckedCertificate> {
+        self.shelf.certificates(&self.orders)
+    }
 }
 
 async fn drive(
     cluster: &RefCell<Cluster>,
-    orders: &[Arc<Order>],
+    orders: Vec<Arc<Order>>,
     options: driver::Options,
-) -> Result<Results, Failure> {
+    mut shelf: Shelf,
+) -> Result<Drive, Failure> {
     let (identity, network, coordinators) = {
         let cluster = cluster.borrow();
         (cluster.app()?, Arc::clone(cluster.network()), cluster.peers(Role::Coordinator))
@@ -105,25 +124,19 @@ async fn drive(
         }
         Ok(())
     };
-    let results = driver::run(&identity, &network, &coordinators, orders, options, on_progress).await;
+    let run = driver::run(&identity, &network, &coordinators, &orders, options, &mut shelf, on_progress);
+    let results = run.await;
     bar.finish_and_clear();
     cluster.borrow_mut().check()?;
-    results
+    Ok(Drive { results: results?, orders, shelf })
 }
 
 /// Every payment of a benchmark is sound: each must be paid, and proven.
-fn check_answers(results: &Results) -> Result<(), Failure> {
+fn check_answers(results: &Results<Outcome>) -> Result<(), Failure> {
     match results.answers.iter().find(|answer| answer.outcome() != Some(Outcome::Commit)) {
         None => Ok(()),
         Some(answer) => Err(wrong(&format!("a payment that must succeed did not: {answer:?}"))),
     }
-}
-
-fn told(results: &Results) -> impl Iterator<Item = UncheckedCertificate> {
-    results.answers.iter().filter_map(|answer| match answer {
-        Answer::Proven(certificate, _) => Some(certificate.to_unchecked()),
-        _ => None,
-    })
 }
 
 fn wrong(what: &str) -> Failure {
