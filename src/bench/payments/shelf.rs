@@ -11,76 +11,100 @@ use crate::driver::Keep;
 
 /// What the votes on a payment between two banks take in a busy run.
 const SIZE: u64 = 768;
-/// Memory is taken in pieces of so many bytes: more than the votes of any order.
+/// Memory is taken in pieces of so many bytes: more than the votes on any order.
 const PIECE: usize = 1 << 20;
 
-/// The votes of certificates, each beside the place of its order.
-#[derive(Debug)]
+/// The votes of certificates, each list behind the place of its order.
+#[derive(Debug, Default)]
 pub(super) struct Shelf {
-    /// All full but for the last, and what of that is used.
-    filled: Vec<Vec<u8>>,
+    filled: Vec<Piece>,
+    spare: Vec<Piece>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    bytes: Vec<u8>,
     used: usize,
-    /// For later.
-    empty: Vec<Vec<u8>>,
-    kept: usize,
+}
+
+impl Piece {
+    fn new() -> Self {
+        Self { bytes: vec![0xff; PIECE], used: 0 } // Zeros would come untouched from the machine.
+    }
+
+    /// Whether there was room.
+    fn write(&mut self, item: &(usize, Vec<&Signed<Vote>>)) -> bool {
+        let written = postcard::to_slice(item, &mut self.bytes[self.used..]).map(|written| written.len());
+        self.used += written.as_ref().copied().unwrap_or_default();
+        written.is_ok()
+    }
 }
 
 impl Shelf {
     /// Room for so many certificates. More take new memory while the clock runs.
     pub(super) fn with_room_for(certificates: u64) -> Self {
-        let pieces = certificates * SIZE / PIECE as u64;
-        Self { filled: Vec::new(), used: 0, empty: (0..pieces).map(|_| used_memory()).collect(), kept: 0 }
+        let pieces = (certificates * SIZE).div_ceil(PIECE as u64);
+        Self { filled: Vec::new(), spare: (0..pieces).map(|_| Piece::new()).collect() }
     }
 
     /// All of them, in the order in which they came; `orders` are those of the run.
-    ///
-    /// # Panics
-    /// When not everything comes back that was kept: then it is no record of what the client was told.
     pub(super) fn certificates(&self, orders: &[Arc<Order>]) -> Vec<UncheckedCertificate> {
-        let mut certificates = Vec::with_capacity(self.kept);
+        let mut certificates = Vec::new();
         for piece in &self.filled {
-            let mut rest = piece.as_slice();
-            while let Ok((Some((place, votes)), after)) =
-                postcard::take_from_bytes::<Option<(usize, Vec<Signed<Vote>>)>>(rest)
-            {
+            let mut rest = &piece.bytes[..piece.used];
+            while !rest.is_empty() {
+                let item = postcard::take_from_bytes::<(usize, Vec<Signed<Vote>>)>(rest);
+                let ((place, votes), after) = item.expect("what was written is read");
                 certificates.push(UncheckedCertificate { order: Arc::clone(&orders[place]), votes });
                 rest = after;
             }
         }
-        assert_eq!(certificates.len(), self.kept, "every certificate is read again");
         certificates
     }
-}
-
-/// Zeros would come untouched from the machine.
-fn used_memory() -> Vec<u8> {
-    vec![0xff; PIECE]
 }
 
 impl Keep for &mut Shelf {
     type Kept = Outcome;
 
     fn keep(&mut self, place: usize, certificate: Certificate) -> Outcome {
-        let votes: Vec<&Signed<Vote>> = certificate.votes().iter().map(|vote| vote.signed()).collect();
-        let item = Some((place, votes));
-        // The last byte of a piece says that nothing follows: `None` of the next item.
-        let room = self.filled.last_mut().map(|piece| &mut piece[self.used..PIECE - 1]);
-        let written = room.and_then(|room| Some(postcard::to_slice(&item, room).ok()?.len()));
-        self.used = match written {
-            Some(written) => self.used + written,
-            None => {
-                let mut piece = self.empty.pop().unwrap_or_else(used_memory);
-                let written = postcard::to_slice(&item, &mut piece[..PIECE - 1])
-                    .expect("the votes of an order fit into an empty piece");
-                let written = written.len();
-                self.filled.push(piece);
-                written
-            }
-        };
-        if let Some(piece) = self.filled.last_mut() {
-            piece[self.used] = 0;
+        let item = (place, certificate.votes().iter().map(|vote| vote.signed()).collect());
+        if !self.filled.last_mut().is_some_and(|piece| piece.write(&item)) {
+            let mut piece = self.spare.pop().unwrap_or_else(Piece::new);
+            assert!(piece.write(&item), "the votes on an order fit into a piece");
+            self.filled.push(piece);
         }
-        self.kept += 1;
         certificate.outcome()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hundi_protocol::{BankKey, Decision, Signer, UnixMillis};
+
+    use super::*;
+    use crate::bench::payments::load::Load;
+
+    #[test]
+    fn every_certificate_comes_back_also_from_more_than_there_was_room_for() {
+        let load = Load { banks: 2, hot: false };
+        let mut plan = load.accounts().unwrap();
+        let orders = load.sign(&mut plan, 0, 50, UnixMillis(1_800_000_000_000)).unwrap();
+        let signers = plan.banks.iter().map(|bank| Signer::new(bank.clone(), BankKey::from_seed(&[1; 32])));
+        let signers: Vec<Signer> = signers.collect();
+        let mut shelf = Shelf::with_room_for(1);
+        let mut kept = Vec::new();
+        for n in 0..5_000 {
+            let place = n % orders.len();
+            let vote = |signer: &Signer| {
+                let (payment, bank) = (orders[place].digest(), signer.bank().clone());
+                signer.sign_own(vec![Vote { payment, bank, decision: Decision::Yes }]).remove(0)
+            };
+            let votes: Vec<_> = signers.iter().map(vote).collect();
+            let certificate = Certificate::new(Arc::clone(&orders[place]), &votes).unwrap();
+            kept.push(certificate.to_unchecked());
+            assert_eq!((&mut shelf).keep(place, certificate), Outcome::Commit);
+        }
+        assert!(shelf.filled.len() > 1 && shelf.spare.is_empty(), "{} pieces", shelf.filled.len());
+        assert_eq!(shelf.certificates(&orders), kept);
     }
 }
