@@ -104,8 +104,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, MalformedOrder> {
     Ok(Parsed { fields: fields_of(payload)?, signature })
 }
 
-/// The fields of a payload written as [`sign`] writes one with a single payee, as nearly all are: member by member, without looking
-/// for anything. `None` for every other form, and for a value that is not in order: that is read, or refused, as JSON.
+/// The fields of a payload that stands as [`sign`] writes one with a single payee, as nearly all do: member by member, in that order,
+/// without a map of names. `None` for every other form, and for a value that is not in order: that is read, or refused, as JSON.
+///
+/// A string is taken as it stands up to the next quote, so nothing may get through here that means something else in JSON: ids, names,
+/// amounts and currencies have no backslash or control character by their own rules, and the note is looked at.
 fn plain(payload: &[u8]) -> Option<OrderFields> {
     let text = std::str::from_utf8(payload).ok()?;
     let (id, rest) = text.strip_prefix(r#"{"id":""#)?.split_once('"')?;
@@ -119,7 +122,7 @@ fn plain(payload: &[u8]) -> Option<OrderFields> {
         "}" => "",
         _ => rest.strip_prefix(r#","note":""#)?.strip_suffix(r#""}"#)?,
     };
-    // Where JSON has rules of its own: zeros before a number, escapes.
+    // Where JSON has rules of its own: zeros before a number, escapes, control characters.
     if expires_at.starts_with('0') || note.bytes().any(|b| matches!(b, b'"' | b'\\') || b.is_ascii_control())
     {
         return None;
@@ -235,7 +238,7 @@ mod tests {
     );
 
     #[test]
-    fn the_usual_form_is_read_without_looking_for_anything() {
+    fn the_usual_form_is_read_member_by_member() {
         for payload in [USUAL, &USUAL.replace(r#","note":"rent""#, ""), &USUAL.replace("rent", "Häuser, 2 €")]
         {
             let fields = plain(payload.as_bytes());

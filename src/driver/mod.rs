@@ -49,7 +49,7 @@ impl Default for Options {
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Submits all orders and waits for their outcomes. `keep` gets every certificate; `on_progress` is told how many orders have an
+/// Submits all orders and waits for their outcomes. `keep` gets the first certificate of each; `on_progress` is told how many orders have an
 /// answer, after every batch.
 ///
 /// # Errors

@@ -45,14 +45,13 @@ pub(super) fn run(args: &PaymentsBenchArgs, load: Load, dir: &Path) -> Result<Re
     let (warm_up, measured, used) = block_on(pay(args, load, &mut plan, &cluster))?;
     let mut cluster = cluster.into_inner();
     cluster.stop_all()?;
-    check_answers(&warm_up.results)?;
     check_answers(&measured.results)?;
-    let mut told = warm_up.certificates();
-    told.append(&mut measured.certificates());
+    let (mut told, warm_up) = warm_up.told();
+    let (told_later, results) = measured.told();
+    told.extend(told_later);
     let findings = audit_folder(dir, cluster.network(), told)?;
-    let results = measured.results;
     verdict(&findings)?;
-    let payments = (warm_up.results.answers.len() + results.answers.len()) as u64;
+    let payments = (warm_up.answers.len() + results.answers.len()) as u64;
     if findings.in_flight > 0 {
         return Err(wrong(&format!("{} payments are in flight after the end", findings.in_flight)));
     }
@@ -75,6 +74,7 @@ async fn pay(
     };
     let orders = load.sign(plan, 0, WARM_UP_ORDERS, now())?;
     let warm_up = drive(cluster, orders, options, Shelf::with_room_for(WARM_UP_ORDERS)).await?;
+    check_answers(&warm_up.results)?;
     let rate = per_second(warm_up.results.answers.len() as u64, warm_up.results.elapsed);
     let count = (rate * args.seconds * SPARE_PERCENT / 100).max(1_000);
     // Later ids than those of the warm-up, which reach into the future.
@@ -90,7 +90,7 @@ async fn pay(
     Ok((warm_up, measured, used))
 }
 
-/// Orders, and what became of them.
+/// The orders that were submitted, and what became of them.
 struct Drive {
     orders: Vec<Arc<Order>>,
     results: Results<Outcome>,
@@ -99,14 +99,14 @@ struct Drive {
 
 impl Drive {
     /// What the client was told.
-    fn certificates(&self) -> Vec<UncheckedCertificate> {
-        self.shelf.certificates(&self.orders)
+    fn told(self) -> (Vec<UncheckedCertificate>, Results<Outcome>) {
+        (self.shelf.into_certificates(&self.orders), self.results)
     }
 }
 
 async fn drive(
     cluster: &RefCell<Cluster>,
-    orders: Vec<Arc<Order>>,
+    mut orders: Vec<Arc<Order>>,
     options: driver::Options,
     mut shelf: Shelf,
 ) -> Result<Drive, Failure> {
@@ -128,7 +128,9 @@ async fn drive(
     let results = run.await;
     bar.finish_and_clear();
     cluster.borrow_mut().check()?;
-    Ok(Drive { results: results?, orders, shelf })
+    let results = results?;
+    orders.truncate(results.answers.len());
+    Ok(Drive { orders, results, shelf })
 }
 
 /// Every payment of a benchmark is sound: each must be paid, and proven.
