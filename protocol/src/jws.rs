@@ -5,20 +5,20 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use base64::{DecodeSliceError, Engine as _};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::CustomerKey;
-use crate::order::{Credit, LEGS_MAX, MalformedOrder, OrderFields};
+use crate::order::{Credit, LEGS_MAX, MalformedOrder, ORDER_SIZE_MAX, OrderFields};
 use crate::value::UnixMillis;
 
 /// The `typ` of the header: keeps a customer's other signatures from being taken for orders.
 pub(crate) const TYPE: &str = "hundi-order";
 /// Characters of the signature's base64: 64 bytes.
 pub(crate) const SIGNATURE_SIZE: usize = 86;
-/// Room for the payload of nearly every order. A longer one takes memory of its own.
-const PAYLOAD_BUFFER: usize = 512;
+/// More than the payload of any order: nobody gets here with more than [`ORDER_SIZE_MAX`] characters.
+const PAYLOAD_SIZE_MAX: usize = ORDER_SIZE_MAX / 4 * 3;
 /// The header that [`sign`] writes.
 const HEADER: &str = r#"{"alg":"EdDSA","typ":"hundi-order"}"#;
 /// [`HEADER`] in base64url, to recognise without decoding.
@@ -86,16 +86,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, MalformedOrder> {
         _ => return Err(not_jws("the signature is not 64 bytes in base64url")),
     }
     let signature = std::array::from_fn(|i| signature_bytes[i]);
-    let mut buffer = [0; PAYLOAD_BUFFER];
-    let long;
-    let payload = match BASE64URL.decode_slice(payload, &mut buffer) {
-        Ok(size) => &buffer[..size],
-        Err(DecodeSliceError::OutputSliceTooSmall) => {
-            long = BASE64URL.decode(payload).map_err(|_| not_jws("the payload is not base64url"))?;
-            &*long
-        }
-        Err(DecodeSliceError::DecodeError(_)) => return Err(not_jws("the payload is not base64url")),
-    };
+    let mut decoded = [0; PAYLOAD_SIZE_MAX];
+    let size =
+        BASE64URL.decode_slice(payload, &mut decoded).map_err(|_| not_jws("the payload is not base64url"))?;
+    let payload = &decoded[..size];
     if let Some(fields) = plain(payload) {
         return Ok(Parsed { fields, signature });
     }
