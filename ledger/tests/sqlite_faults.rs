@@ -10,8 +10,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use disk::{Fault, FaultyDisk, Left, world};
-use hundi_ledger::sqlite::{self, AppSchema, Commit, Disk, Options, State};
-use hundi_ledger::{Account, Timestamp, Transfer, engine};
+use hundi_ledger::sqlite::{
+    self, AppSchema, Commit, CommitError, Disk, Options, State, StepError, TransactionError,
+};
+use hundi_ledger::{Account, CommitSeq, Timestamp, Transfer, engine};
 
 const APP: AppSchema = AppSchema {
     name: "shop",
@@ -24,11 +26,22 @@ const APP: AppSchema = AppSchema {
 /// Rounds of the workload; round `i` makes commit `i`.
 const ROUNDS: u64 = 14;
 
+/// These only write it, and each leaves the sync to something else: to a flush or the copying of the log in the same round, to
+/// what the next round begins with (a sync, another write, a commit, a transaction), or to the closing.
+const WRITTEN: [u64; 10] = [2, 3, 4, 6, 7, 9, 11, 12, 13, ROUNDS];
+/// After these the next batch is executed and only then the commit is synced, as it may be in a bank.
+const SYNCED: [u64; 4] = [2, 3, 11, 13];
+/// After these the balances are brought up to date.
+const FLUSHED: [u64; 2] = [4, 8];
+/// After these the log is copied into the file: what comes next begins it again, with a sync by SQLite or without.
+const COPIED: [u64; 3] = [4, 8, 12];
+
 /// One at a time: there is one disk.
 static ONE: Mutex<()> = Mutex::new(());
 
 fn open(path: &Path) -> Result<(State, Disk), sqlite::OpenError> {
-    let options = Options { app: Some(APP), recent_events: 4, lag_events: 3, ..Options::default() };
+    let sync_log = Some((|log| world(|world| world.sync_log(log))) as fn(&Path) -> _);
+    let options = Options { app: Some(APP), recent_events: 4, lag_events: 3, sync_log, ..Options::default() };
     sqlite::open(path, options)
 }
 
@@ -51,60 +64,90 @@ fn batch(round: u64) -> Vec<Transfer> {
         .collect()
 }
 
-fn run_round(state: &mut State, disk: &mut Disk, round: u64) -> Result<Commit, Box<dyn std::error::Error>> {
+fn run_round(state: &mut State, disk: &mut Disk, round: u64) -> Result<(), Box<dyn std::error::Error>> {
     let time = Timestamp(round * 700_000_000);
-    if round == 1 {
-        let accounts: Vec<Account> = (1..=8).map(|id| Account::new(id, 1, 1)).collect();
-        engine::create_accounts(state, time, &accounts)?;
-    } else if round.is_multiple_of(5) {
+    if round.is_multiple_of(5) {
         // The application's rows and its transfers, in one transaction.
         let clock = move || time;
-        let done = disk.transaction(state, &clock, |tx| -> Result<(), sqlite::StepError> {
+        let done = disk.transaction(state, &clock, |tx| -> Result<(), StepError> {
             tx.create_transfers(&batch(round))?;
             tx.sql().execute("INSERT INTO shop_orders VALUES (?)", [round.cast_signed()])?;
             Ok(())
         });
-        let ((), commit) = done?;
-        state.handle_durable(commit.seq);
-        return Ok(commit);
+        assert_eq!(done?.1, disk.last_commit());
     } else {
-        engine::expire(state, Timestamp(time.0 - 100))?;
-        engine::create_transfers(state, time, &batch(round))?;
-    }
-    let commit = disk.commit(state.take_changes(), |_| Ok(round.to_le_bytes().to_vec()))?;
-    state.handle_durable(commit.seq);
-    if round.is_multiple_of(4) {
-        disk.flush(&state.take_flush())?;
-        disk.checkpoint()?;
-    }
-    Ok(commit)
-}
-
-/// Runs from the file's next round on until the end or the first failure; gives what was acknowledged.
-fn run(path: &Path, acknowledged: &mut Vec<Commit>) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut state, mut disk) = open(path)?;
-    let retries = world(|world| world.retries); // A creation that fails is rolled back by SQLite, with syncs.
-    for round in disk.last_commit().seq.0 + 1..=ROUNDS {
-        match run_round(&mut state, &mut disk, round) {
-            Ok(commit) => acknowledged.push(commit),
-            Err(error) => {
-                check_end(state, disk, error.as_ref(), retries);
-                return Err(error);
-            }
+        if round == 1 {
+            let accounts: Vec<Account> = (1..=8).map(|id| Account::new(id, 1, 1)).collect();
+            engine::create_accounts(state, time, &accounts)?;
+        } else {
+            engine::expire(state, Timestamp(time.0 - 100))?;
+            engine::create_transfers(state, time, &batch(round))?;
+        }
+        if SYNCED.contains(&(round - 1)) {
+            let commit = disk.sync()?;
+            assert_eq!((round - 1, commit), (commit.seq.0, disk.last_commit()));
+            state.handle_durable(commit.seq);
+        }
+        let app = |_: &_| Ok(round.to_le_bytes().to_vec());
+        match WRITTEN.contains(&round) {
+            true => disk.write(state.take_changes(), app)?,
+            false => assert_eq!(disk.commit(state.take_changes(), app)?, disk.last_commit()),
         }
     }
+    if FLUSHED.contains(&round) {
+        disk.flush(&state.take_flush())?;
+    }
+    if COPIED.contains(&round) {
+        disk.checkpoint()?;
+    }
+    state.handle_durable(disk.last_commit().seq);
     Ok(())
 }
 
-/// After a failed commit nothing more is tried on the disk. (A failed read leaves the disk as it was.)
-fn check_end(state: State, mut disk: Disk, error: &(dyn std::error::Error + 'static), retries: u64) {
-    use sqlite::{CommitError, StepError, TransactionError};
-    let in_transaction = error.downcast_ref::<TransactionError<StepError>>();
-    let is_commit = error.is::<CommitError>() || matches!(in_transaction, Some(TransactionError::Commit(_)));
-    let syncs = world(|world| world.syncs);
-    if is_commit {
-        assert!(disk.checkpoint().is_err(), "after {error} the disk takes nothing more");
+/// Runs from the file's next round on until the end or the first failure, and closes the file. Gives what was acknowledged (what
+/// the disk says is on it, after a failure too), and at the end how many steps came before the closing.
+fn run(path: &Path, acknowledged: &mut CommitSeq) -> Result<u64, Box<dyn std::error::Error>> {
+    let (mut state, mut disk) = open(path)?;
+    let retries = world(|world| world.retries); // A creation that fails is rolled back by SQLite, with syncs.
+    for round in disk.last_commit().seq.0 + 1..=ROUNDS {
+        let ran = run_round(&mut state, &mut disk, round);
+        *acknowledged = disk.last_commit().seq;
+        if let Err(error) = ran {
+            check_end(state, disk, error.as_ref(), retries);
+            return Err(error);
+        }
     }
+    let steps = world(|world| world.steps);
+    drop((state, disk)); // In this order: the disk is the last to close the file, and copies the log.
+    Ok(steps)
+}
+
+/// Why a commit failed, if that is what failed.
+fn commit_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a CommitError> {
+    match error.downcast_ref() {
+        Some(TransactionError::<StepError>::Commit(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
+}
+
+/// After a failed commit nothing more is tried on the disk, nor acknowledged. (A failed read leaves the disk as it was.)
+fn check_end(mut state: State, mut disk: Disk, error: &(dyn std::error::Error + 'static), retries: u64) {
+    let is_commit = commit_error(error).is_some();
+    let (steps, last) = (world(|world| world.steps), disk.last_commit());
+    if is_commit {
+        let next = [
+            disk.sync().map(drop),
+            disk.checkpoint().map(drop),
+            disk.write(state.take_changes(), |_| Ok(Vec::new())),
+            disk.commit(state.take_changes(), |_| Ok(Vec::new())).map(drop),
+            disk.flush(&state.take_flush()),
+        ];
+        let refused = next.iter().all(|tried| matches!(tried, Err(CommitError::Poisoned)));
+        assert!(refused, "after {error} the disk takes nothing more: {next:?}");
+        assert_eq!(disk.last_commit(), last, "after {error} nothing is acknowledged");
+        assert_eq!(steps, world(|world| world.steps), "after {error} nothing is tried");
+    }
+    let syncs = world(|world| world.syncs);
     drop((state, disk));
     if is_commit {
         assert_eq!(syncs, world(|world| world.syncs), "after {error} nothing is synced");
@@ -114,34 +157,32 @@ fn check_end(state: State, mut disk: Disk, error: &(dyn std::error::Error + 'sta
 
 /// The file must hold what was acknowledged, at most the one commit that was under way beyond it, and be able to go on
 /// to the very end that an undisturbed run reaches.
-fn check_after(path: &Path, golden: &[Commit], acknowledged: &[Commit], story: &str) {
+fn check_after(path: &Path, golden: &[Commit], acknowledged: CommitSeq, story: &str) {
     let (state, disk) = open(path).unwrap_or_else(|error| panic!("{story}: {error}"));
     let last = disk.last_commit();
-    let said = acknowledged.len() as u64;
     assert!(
-        (said..=said + 1).contains(&last.seq.0),
-        "{story}: {said} were acknowledged, {} are there",
+        (acknowledged.0..=acknowledged.0 + 1).contains(&last.seq.0),
+        "{story}: {acknowledged} were acknowledged, {} are there",
         last.seq
     );
-    if last.seq.0 > 0 {
-        assert_eq!(last, golden[last.seq.0 as usize - 1], "{story}: another history");
-    }
+    assert_eq!(last, golden[last.seq.0 as usize], "{story}: another history");
     assert_eq!(state.taken(), last.seq);
     drop((state, disk));
     let verified = sqlite::verify(path).unwrap_or_else(|error| panic!("{story}: {error}"));
     assert_eq!(verified.hash, last.hash, "{story}");
 
-    let mut rest = Vec::new();
-    run(path, &mut rest).unwrap_or_else(|error| panic!("{story}: going on: {error}"));
-    let end = rest.last().copied().unwrap_or(last);
-    assert_eq!(Some(&end), golden.last(), "{story}: another end");
-    sqlite::verify(path).unwrap_or_else(|error| panic!("{story}: at the end: {error}"));
+    run(path, &mut CommitSeq(0)).unwrap_or_else(|error| panic!("{story}: going on: {error}"));
+    let end = sqlite::verify(path).unwrap_or_else(|error| panic!("{story}: at the end: {error}"));
+    assert_eq!(Some(end.hash), golden.last().map(|commit| commit.hash), "{story}: another end");
 }
 
 struct Fixture {
     directory: tempfile::TempDir,
+    /// What an undisturbed run commits; number 0 comes first.
     golden: Vec<Commit>,
     steps: u64,
+    /// Of these, before the closing.
+    steps_open: u64,
 }
 
 impl Fixture {
@@ -149,14 +190,17 @@ impl Fixture {
         static REGISTERED: std::sync::Once = std::sync::Once::new();
         REGISTERED.call_once(|| sqlite_vfs::register("faulty", FaultyDisk, true).unwrap());
         let directory = tempfile::tempdir().unwrap();
-        let mut golden = Vec::new();
         world(|world| world.reset(Fault::Never));
         let path = directory.path().join("golden.db");
-        run(&path, &mut golden).unwrap();
+        let mut acknowledged = CommitSeq(0);
+        let steps_open = run(&path, &mut acknowledged).unwrap();
         let steps = world(|world| world.steps);
-        assert_eq!(golden.len() as u64, ROUNDS);
+        assert_eq!(acknowledged.0, ROUNDS - 1, "the last is never synced, but for the closing");
+        let (_, disk) = open(&path).unwrap();
+        let golden = (0..=ROUNDS).map(|seq| disk.find_commit(CommitSeq(seq)).unwrap().unwrap()).collect();
+        drop(disk);
         sqlite::verify(&path).unwrap();
-        Self { directory, golden, steps }
+        Self { directory, golden, steps, steps_open }
     }
 
     /// Every step, or every so many: `HUNDI_FAULTS=all` takes them all.
@@ -181,10 +225,10 @@ fn the_power_goes_at_any_step() {
         for left in [Left::Nothing, Left::Everything, Left::Some(step), Left::Some(step ^ 0xffff)] {
             let story = format!("crash at step {step}, left: {left:?}");
             world(|world| world.reset(Fault::Crash(step)));
-            let mut acknowledged = Vec::new();
+            let mut acknowledged = CommitSeq(0);
             unfinished += u64::from(run(&path, &mut acknowledged).is_err());
             world(|world| world.reboot(left));
-            check_after(&path, &fixture.golden, &acknowledged, &story);
+            check_after(&path, &fixture.golden, acknowledged, &story);
         }
     }
     assert!(unfinished > 0, "crashes interrupt the workload");
@@ -195,20 +239,30 @@ fn any_step_fails() {
     let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let fixture = Fixture::new();
     let path = fixture.path();
+    let mut failed_syncs = 0;
     for step in fixture.steps(500) {
         for fault in [Fault::Once(step), Fault::From(step)] {
             let story = format!("{fault:?}");
             world(|world| world.reset(fault));
-            let mut acknowledged = Vec::new();
+            let mut acknowledged = CommitSeq(0);
             let ran = run(&path, &mut acknowledged);
-            assert!(ran.is_err() || fault == Fault::Once(step), "{story}: a broken disk is noticed");
+            // (In the closing it is not: that says nothing.)
+            let is_noticed = ran.is_err() || fault == Fault::Once(step) || step > fixture.steps_open;
+            assert!(is_noticed, "{story}: a broken disk is noticed");
+            let in_sync = |error: &_| matches!(commit_error(error), Some(CommitError::Sync(_)));
+            failed_syncs += usize::from(ran.is_err_and(|error| in_sync(error.as_ref())));
             world(|world| {
                 world.repair(Fault::Never);
                 world.rewrite_log(path.to_str().unwrap());
             });
-            check_after(&path, &fixture.golden, &acknowledged, &story);
+            check_after(&path, &fixture.golden, acknowledged, &story);
         }
     }
+    assert_eq!(
+        failed_syncs,
+        2 * (WRITTEN.len() - 1),
+        "each sync apart fails: alone, and with all that comes after it"
+    );
 }
 
 /// After a failed sync the commit can be seen, but is not on disk. Once a reopened ledger has shown it, it must not be
@@ -222,7 +276,7 @@ fn what_a_reopened_ledger_shows_is_durable() {
     for step in fixture.steps(500) {
         let story = format!("step {step} fails, then the power goes");
         world(|world| world.reset(Fault::Once(step)));
-        let mut acknowledged = Vec::new();
+        let mut acknowledged = CommitSeq(0);
         if run(&path, &mut acknowledged).is_ok() {
             continue;
         }
@@ -232,16 +286,16 @@ fn what_a_reopened_ledger_shows_is_durable() {
         });
         let (state, disk) = open(&path).unwrap_or_else(|error| panic!("{story}: {error}"));
         let shown = disk.last_commit();
-        shown_beyond += u64::from(shown.seq.0 > acknowledged.len() as u64);
+        assert!(
+            shown.seq >= acknowledged,
+            "{story}: {acknowledged} were acknowledged, {} are shown",
+            shown.seq
+        );
+        shown_beyond += u64::from(shown.seq > acknowledged);
         world(|world| world.repair(Fault::From(1))); // So that closing writes nothing.
         drop((state, disk));
         world(|world| world.reboot(Left::Nothing));
-        let mut seen = acknowledged.clone();
-        seen.truncate(shown.seq.0 as usize);
-        if shown.seq.0 > seen.len() as u64 {
-            seen.push(shown);
-        }
-        check_after(&path, &fixture.golden, &seen, &story);
+        check_after(&path, &fixture.golden, shown.seq, &story);
     }
     assert!(shown_beyond > 0, "some commits are seen though their sync failed");
 }

@@ -483,7 +483,7 @@ mod tests {
         disk.log.replace(File::open("/dev/null").unwrap()); // It cannot be synced.
         let failed = disk.sync();
         assert!(matches!(failed, Err(CommitError::Sync(_))), "{failed:?}");
-        disk.log = LogFile::new(&path).unwrap();
+        disk.log = LogFile::new(&path, None).unwrap();
         engine::create_accounts(&mut state, Timestamp(2), &[Account::new(2, 1, 1)]).unwrap();
         let next = [
             disk.sync().map(|_| ()),

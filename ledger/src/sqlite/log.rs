@@ -84,11 +84,16 @@ pub(super) struct LogFile {
     file: Option<File>,
     /// Where the file is; `None` only where SQLite has files of its own.
     place: Option<Place>,
+    /// How it is synced there.
+    sync_there: Option<SyncLog>,
 }
 
+/// Syncs the log of that name.
+pub(super) type SyncLog = fn(&Path) -> io::Result<()>;
+
 impl LogFile {
-    /// The log that SQLite has opened, right after that.
-    pub(super) fn new(ledger: &Path) -> io::Result<Self> {
+    /// The log that SQLite has opened, right after that. `sync_there` syncs it where SQLite has files of its own.
+    pub(super) fn new(ledger: &Path, sync_there: Option<SyncLog>) -> io::Result<Self> {
         let path = log_path(ledger);
         let place = Place::of(path.clone())?;
         if place.is_none() && ledger.exists() {
@@ -101,7 +106,7 @@ impl LogFile {
             Some(_) => Some(OpenOptions::new().read(true).write(true).open(&path)?),
             None => None,
         };
-        Ok(Self { path, file, place })
+        Ok(Self { path, file, place, sync_there })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -122,7 +127,10 @@ impl LogFile {
 
     /// Syncs what anybody has written to it.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.open()?.sync_data()
+        match (&self.place, self.sync_there) {
+            (None, Some(sync)) => sync(&self.path),
+            _ => self.open()?.sync_data(),
+        }
     }
 
     /// Whether the next one to open the ledger will find this log. SQLite's locks keep other programs from removing it, unless this

@@ -43,6 +43,9 @@ pub struct Options {
     /// there is much to copy; and what is copied often is written over while it is in the processor's caches. A longer
     /// log writes a page once that many commits have changed.
     pub log_kib: u32,
+    /// How [`Disk::sync`] syncs the log of that name where SQLite has files of its own (a VFS), which nobody else can open. Never
+    /// asked where the log is a file of the operating system.
+    pub sync_log: Option<fn(&Path) -> std::io::Result<()>>,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             lag_events: 1 << 17,
             cache_kib: 16 * 1024,
             log_kib: 8 * 1024,
+            sync_log: None,
         }
     }
 }
@@ -110,7 +114,7 @@ fn open_owned(
     let real = place::real(path);
     let look_after = |source| OpenError::Io { what: format!("cannot look after {}", path.display()), source };
     let file = Place::of(real.clone()).map_err(look_after)?;
-    let log = log::LogFile::new(path).map_err(look_after)?;
+    let log = log::LogFile::new(path, options.sync_log).map_err(look_after)?;
     if let Some(note) = note {
         note.check(path, &connection)?;
     }
@@ -143,9 +147,12 @@ fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", false)?;
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(OpenError::Setting { setting: "journal_mode = WAL", answer: mode });
+    // It answers before it writes the setting into a new file: only at the statement's end is it known to be there.
+    let mut set = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let answers: Vec<String> = set.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    drop(set);
+    if answers != ["wal"] {
+        return Err(OpenError::Setting { setting: "journal_mode = WAL", answer: answers.concat() });
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
     let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) enum Left {
 }
 
 const SECTOR: usize = 512;
+
+/// SQLite's count from 1.
+const OWN_HANDLE: u64 = 0;
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -163,6 +167,11 @@ impl World {
             log.durable = log.seen.clone();
             log.dirty.clear();
         }
+    }
+
+    /// What [`Disk::sync`](hundi_ledger::sqlite::Disk::sync) does to a log, by a handle that is not SQLite's.
+    pub(crate) fn sync_log(&mut self, log: &Path) -> Result<()> {
+        self.sync(log.to_str().unwrap(), OWN_HANDLE)
     }
 
     /// Counts a step. `Ok(true)`: do it, and then the power goes.
