@@ -155,11 +155,14 @@ impl Core {
             let is_message = |event: &Event| matches!(event, Event::Inbound(_));
             let came = self.backlog.next_events(&mut events, wait, is_message).await;
             // None: nobody is left who could say anything.
+            let mut may_leave = false;
             for event in came.ok_or(CoreError::DiskGone)? {
                 match event {
                     Event::Inbound(_) if stop_by.is_some() => {} // Whoever sent it asks again (R9).
                     Event::Inbound(frame) => self.backlog.push(frame),
-                    Event::Disk(disk, result) => self.handle_disk(disk, result)?,
+                    Event::Disk(disk, result) => {
+                        may_leave |= self.handle_disk(disk, result)?;
+                    }
                     Event::Found { payment, why: Why::Asked(from), found } => {
                         self.answer_status(from, payment, found.as_deref());
                     }
@@ -175,6 +178,11 @@ impl Core {
             if stop_by.is_some_and(|by| by <= Instant::now()) {
                 self.backlog.clear();
                 self.checked.clear();
+            }
+            if may_leave {
+                // Others are not kept waiting for what is durable until the next turn is done.
+                self.send();
+                tokio::task::yield_now().await;
             }
             let turn_max = match (self.backlog.len() > CROWD, &self.disk) {
                 (true, _) => TURN_OF_A_CROWD_MAX,
@@ -214,12 +222,15 @@ impl Core {
         Ok(())
     }
 
+    /// Says whether something has become durable.
     fn handle_disk(
         &mut self,
         mut disk: Box<Writer>,
         result: Result<Option<Commit>, CommitError>,
-    ) -> Result<(), CoreError> {
-        if let Some(commit) = result? {
+    ) -> Result<bool, CoreError> {
+        let commit = result?;
+        let is_commit = commit.is_some();
+        if let Some(commit) = commit {
             self.handle_durable(commit);
         }
         // It goes on beside the core, which has said by then what is durable.
@@ -227,10 +238,11 @@ impl Core {
             self.rest_at.get_or_insert_with(|| Instant::now() + REST_AFTER);
         }
         if disk.is_checkpoint_due() {
-            return self.hand_over(Job::Checkpoint(disk));
+            self.hand_over(Job::Checkpoint(disk))?;
+        } else {
+            self.disk = Some(disk);
         }
-        self.disk = Some(disk);
-        Ok(())
+        Ok(is_commit)
     }
 
     fn handle_durable(&mut self, commit: Commit) {

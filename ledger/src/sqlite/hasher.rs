@@ -1,6 +1,6 @@
 //! A fast hash for ids, keyed at random so that a caller cannot choose ids that collide.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// Makes [`IdHasher`]s of one key.
 #[derive(Clone, Debug)]
@@ -60,3 +60,47 @@ impl Hasher for IdHasher {
 
 /// A map by id.
 pub(super) type IdMap<K, V> = std::collections::HashMap<K, V, IdHash>;
+
+/// Parts of an [`IdParts`].
+const PARTS: usize = 256;
+
+/// A large map by id, in parts that grow one by one: a map in one piece moves all of its ids at once when it grows, into
+/// memory that is new.
+#[derive(Debug)]
+pub(super) struct IdParts<K, V> {
+    hash: IdHash,
+    /// None until the first insert.
+    parts: Vec<IdMap<K, V>>,
+}
+
+impl<K, V> Default for IdParts<K, V> {
+    fn default() -> Self {
+        Self { hash: IdHash::default(), parts: Vec::new() }
+    }
+}
+
+impl<K: Hash + Eq, V> IdParts<K, V> {
+    pub(super) fn get(&self, id: &K) -> Option<&V> {
+        self.parts.get(self.part(id))?.get(id)
+    }
+
+    pub(super) fn insert(&mut self, id: K, value: V) {
+        if self.parts.is_empty() {
+            self.parts.resize_with(PARTS, || IdMap::with_hasher(self.hash.clone()));
+        }
+        let part = self.part(&id);
+        self.parts[part].insert(id, value);
+    }
+
+    pub(super) fn remove(&mut self, id: &K) {
+        let part = self.part(id);
+        if let Some(part) = self.parts.get_mut(part) {
+            part.remove(id);
+        }
+    }
+
+    /// By bits of the hash from its middle: a map uses those at both ends.
+    fn part(&self, id: &K) -> usize {
+        (self.hash.hash_one(id) >> 40) as usize % PARTS
+    }
+}

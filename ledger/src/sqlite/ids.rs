@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::entry::Entry;
-use super::hasher::IdMap;
+use super::hasher::{IdMap, IdParts};
 use crate::{CommitSeq, Timestamp, TransferId};
 
 /// Ids in a run: one index entry leads to so many.
@@ -110,7 +110,7 @@ pub(super) struct IndexedTo {
 /// Scattered ids of some time, on their way to the disk.
 #[derive(Debug)]
 struct Sealed {
-    ids: IdMap<TransferId, Timestamp>,
+    ids: IdParts<TransferId, Timestamp>,
     count: usize,
     /// How far the index reaches until all of these are written.
     from: IndexedTo,
@@ -135,7 +135,7 @@ pub(super) struct Ids {
     /// Scattered ids in one generation in memory, or transfers in the time of one; two are held.
     generation: usize,
     /// Timestamp 0: burnt.
-    young: IdMap<TransferId, Timestamp>,
+    young: IdParts<TransferId, Timestamp>,
     young_max: TransferId,
     young_from: IndexedTo,
     /// Transfers since `young_from`.
