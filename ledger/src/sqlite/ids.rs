@@ -385,35 +385,99 @@ impl IdChanges {
     }
 }
 
+type Indexed = (TransferId, Timestamp);
+
 /// The disk's side: what is gathered, and what is being written in order of id.
+///
+/// Half a million ids take 40 ms to sort. By first bytes, as they come, they can be sorted part by part, with the commits that
+/// write them.
 #[derive(Debug, Default)]
 pub(super) struct IdWriter {
-    gathered: Vec<(TransferId, Timestamp)>,
-    sealed: Vec<(TransferId, Timestamp)>,
-    written: usize,
+    gathered: Parts,
+    sealed: std::vec::IntoIter<Vec<Indexed>>,
+    /// The part that is being written, in order.
+    part: std::vec::IntoIter<Indexed>,
+}
+
+/// Ids by their first byte.
+#[derive(Debug)]
+struct Parts(Vec<Vec<Indexed>>);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self(vec![Vec::new(); 256])
+    }
+}
+
+impl Parts {
+    fn extend(&mut self, ids: &[Indexed]) {
+        for indexed in ids {
+            let [first, ..] = indexed.0.0.to_be_bytes();
+            self.0[usize::from(first)].push(*indexed);
+        }
+    }
 }
 
 impl IdWriter {
     /// Continues with what the index lags.
-    pub(super) fn resume(gathered: Vec<(TransferId, Timestamp)>) -> Self {
-        Self { gathered, ..Self::default() }
+    pub(super) fn resume(gathered: &[Indexed]) -> Self {
+        let mut writer = Self::default();
+        writer.gathered.extend(gathered);
+        writer
     }
 
     /// The entries to write with a commit.
-    pub(super) fn next(&mut self, changes: &IdChanges) -> &[(TransferId, Timestamp)] {
-        let first = self.written;
-        self.written += changes.write;
-        &self.sealed[first..self.written]
+    pub(super) fn next(&mut self, changes: &IdChanges) -> Vec<Indexed> {
+        let mut entries = Vec::with_capacity(changes.write);
+        while entries.len() < changes.write {
+            match self.part.next() {
+                Some(indexed) => entries.push(indexed),
+                None => {
+                    let mut part = self.sealed.next().expect("no more is written than was sealed");
+                    part.sort_unstable();
+                    self.part = part.into_iter();
+                }
+            }
+        }
+        entries
     }
 
     /// After those are written.
     pub(super) fn gather(&mut self, changes: &IdChanges) {
-        self.gathered.extend_from_slice(&changes.cut.scattered);
+        self.gathered.extend(&changes.cut.scattered);
         if changes.seal {
-            assert_eq!(self.written, self.sealed.len(), "a generation is written before the next is sealed");
-            self.sealed = std::mem::take(&mut self.gathered);
-            self.sealed.sort_unstable();
-            self.written = 0;
+            let written = self.part.len() == 0 && self.sealed.all(|part| part.is_empty());
+            assert!(written, "a generation is written before the next is sealed");
+            self.sealed = std::mem::take(&mut self.gathered).0.into_iter();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_ids_are_written_in_order_a_few_with_each_commit() {
+        let id = |n: u64| (TransferId(u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64), Timestamp(n));
+        let mut ids: Vec<Indexed> = (0..5000).map(id).collect();
+        let mut writer = IdWriter::resume(&ids[..2000]);
+        let cut = Cut { scattered: ids[2000..].to_vec(), ..Cut::default() };
+        writer.gather(&IdChanges { cut, seal: true, ..IdChanges::default() });
+        // What comes now is the next generation's.
+        let cut = Cut { scattered: vec![id(0), id(1)], ..Cut::default() };
+        writer.gather(&IdChanges { cut, ..IdChanges::default() });
+        let mut written = Vec::new();
+        for write in [0, 1, 999, 3000, 1000] {
+            let entries = writer.next(&IdChanges { write, ..IdChanges::default() });
+            assert_eq!(entries.len(), write);
+            written.extend(entries);
+        }
+        ids.sort_unstable();
+        assert_eq!(written, ids);
+        writer.gather(&IdChanges { seal: true, ..IdChanges::default() });
+        let mut next = [id(0), id(1)];
+        next.sort_unstable();
+        assert_eq!(writer.next(&IdChanges { write: 2, ..IdChanges::default() }), next);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn state(
     replay_balances(&mut state, last.balances_from)?;
     let gathered = replay_ids(&mut state, last.indexed)?;
     load_expiring(&mut state)?;
-    Ok((state, IdWriter::resume(gathered)))
+    Ok((state, IdWriter::resume(&gathered)))
 }
 
 /// The columns that [`read_held`] wants, to be followed by conditions on `a`.

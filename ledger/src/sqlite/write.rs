@@ -56,7 +56,7 @@ pub(super) fn write_changes(
     write_rows(connection, &rows)?;
     write_late(connection, changes)?;
     insert_rows(connection, &RUNS, &changes.ids.cut.runs, bind_run)?;
-    insert_rows(connection, &IDS, ids.next(&changes.ids), bind_id)?;
+    insert_rows(connection, &IDS, &ids.next(&changes.ids), bind_id)?;
     ids.gather(&changes.ids);
     write_balances(connection, &changes.balances)
 }
