@@ -233,7 +233,7 @@ impl Core {
         if let Some(commit) = commit {
             self.handle_durable(commit);
         }
-        // It goes on beside the core, which has said by then what is durable.
+        // Copying the log goes on beside the core.
         if disk.is_log_held() {
             self.rest_at.get_or_insert_with(|| Instant::now() + REST_AFTER);
         }

@@ -4,7 +4,9 @@
 //! such transfers stand in `events` in order of id, so one entry for a *run* of them is enough. Only the others
 //! ("scattered") are indexed one by one.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::entry::Entry;
 use super::hasher::{IdMap, IdParts};
@@ -387,55 +389,52 @@ impl IdChanges {
 
 type Indexed = (TransferId, Timestamp);
 
+/// Gathered ids that are sorted together.
+const CHUNK: usize = 4096;
+
 /// The disk's side: what is gathered, and what is being written in order of id.
 ///
-/// Half a million ids take 40 ms to sort. By first bytes, as they come, they can be sorted part by part, with the commits that
-/// write them.
+/// Half a million ids take 40 ms to sort. So they are sorted in chunks, as they come, and merged by the commits that write them.
 #[derive(Debug, Default)]
 pub(super) struct IdWriter {
-    gathered: Parts,
-    sealed: std::vec::IntoIter<Vec<Indexed>>,
-    /// The part that is being written, in order.
-    part: std::vec::IntoIter<Indexed>,
-}
-
-/// Ids by their first byte.
-#[derive(Debug)]
-struct Parts(Vec<Vec<Indexed>>);
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self(vec![Vec::new(); 256])
-    }
-}
-
-impl Parts {
-    fn extend(&mut self, ids: &[Indexed]) {
-        for indexed in ids {
-            let [first, ..] = indexed.0.0.to_be_bytes();
-            self.0[usize::from(first)].push(*indexed);
-        }
-    }
+    /// All but the last chunk are full, and in order.
+    gathered: Vec<Vec<Indexed>>,
+    sealed: Vec<std::vec::IntoIter<Indexed>>,
+    /// The next of each sealed chunk, with the chunk's place.
+    heads: BinaryHeap<Reverse<(Indexed, usize)>>,
 }
 
 impl IdWriter {
     /// Continues with what the index lags.
     pub(super) fn resume(gathered: &[Indexed]) -> Self {
         let mut writer = Self::default();
-        writer.gathered.extend(gathered);
+        writer.extend(gathered);
         writer
+    }
+
+    fn extend(&mut self, ids: &[Indexed]) {
+        for id in ids {
+            match self.gathered.last_mut() {
+                Some(chunk) if chunk.len() < CHUNK => chunk.push(*id),
+                _ => self.gathered.push(vec![*id]),
+            }
+            if let Some(chunk) = self.gathered.last_mut().filter(|chunk| chunk.len() == CHUNK) {
+                chunk.sort_unstable();
+            }
+        }
     }
 
     /// The entries to write with a commit.
     pub(super) fn next(&mut self, changes: &IdChanges) -> Vec<Indexed> {
         let mut entries = Vec::with_capacity(changes.write);
         while entries.len() < changes.write {
-            match self.part.next() {
-                Some(indexed) => entries.push(indexed),
+            let mut head = self.heads.peek_mut().expect("no more is written than was sealed");
+            let Reverse((next, chunk)) = &mut *head;
+            entries.push(*next);
+            match self.sealed[*chunk].next() {
+                Some(after) => *next = after,
                 None => {
-                    let mut part = self.sealed.next().expect("no more is written than was sealed");
-                    part.sort_unstable();
-                    self.part = part.into_iter();
+                    PeekMut::pop(head);
                 }
             }
         }
@@ -444,11 +443,13 @@ impl IdWriter {
 
     /// After those are written.
     pub(super) fn gather(&mut self, changes: &IdChanges) {
-        self.gathered.extend(&changes.cut.scattered);
+        self.extend(&changes.cut.scattered);
         if changes.seal {
-            let written = self.part.len() == 0 && self.sealed.all(|part| part.is_empty());
-            assert!(written, "a generation is written before the next is sealed");
-            self.sealed = std::mem::take(&mut self.gathered).0.into_iter();
+            assert!(self.heads.is_empty(), "a generation is written before the next is sealed");
+            self.gathered.last_mut().into_iter().for_each(|chunk| chunk.sort_unstable());
+            self.sealed = std::mem::take(&mut self.gathered).into_iter().map(Vec::into_iter).collect();
+            let heads = self.sealed.iter_mut().enumerate();
+            self.heads = heads.filter_map(|(place, chunk)| Some(Reverse((chunk.next()?, place)))).collect();
         }
     }
 }
@@ -460,7 +461,7 @@ mod tests {
     #[test]
     fn sealed_ids_are_written_in_order_a_few_with_each_commit() {
         let id = |n: u64| (TransferId(u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64), Timestamp(n));
-        let mut ids: Vec<Indexed> = (0..5000).map(id).collect();
+        let mut ids: Vec<Indexed> = (0..9000).map(id).collect();
         let mut writer = IdWriter::resume(&ids[..2000]);
         let cut = Cut { scattered: ids[2000..].to_vec(), ..Cut::default() };
         writer.gather(&IdChanges { cut, seal: true, ..IdChanges::default() });
@@ -468,7 +469,7 @@ mod tests {
         let cut = Cut { scattered: vec![id(0), id(1)], ..Cut::default() };
         writer.gather(&IdChanges { cut, ..IdChanges::default() });
         let mut written = Vec::new();
-        for write in [0, 1, 999, 3000, 1000] {
+        for write in [0, 1, 999, 3000, 5000] {
             let entries = writer.next(&IdChanges { write, ..IdChanges::default() });
             assert_eq!(entries.len(), write);
             written.extend(entries);

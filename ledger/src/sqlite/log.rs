@@ -127,10 +127,13 @@ impl LogFile {
 
     /// Syncs what anybody has written to it.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        match (&self.place, self.sync_there) {
-            (None, Some(sync)) => sync(&self.path),
-            _ => self.open()?.sync_data(),
+        if let Some(sync) = self.sync_there {
+            sync(&self.path)?;
+            if self.place.is_none() {
+                return Ok(());
+            }
         }
+        self.open()?.sync_data()
     }
 
     /// Whether the next one to open the ledger will find this log. SQLite's locks keep other programs from removing it, unless this

@@ -43,8 +43,8 @@ pub struct Options {
     /// there is much to copy; and what is copied often is written over while it is in the processor's caches. A longer
     /// log writes a page once that many commits have changed.
     pub log_kib: u32,
-    /// How [`Disk::sync`] syncs the log of that name where SQLite has files of its own (a VFS), which nobody else can open. Never
-    /// asked where the log is a file of the operating system.
+    /// How [`Disk::sync`] syncs the log where SQLite has files of its own (a VFS), which nobody else can open. It is given the
+    /// ledger's real path with `-wal` at its end. A log that is a file of the operating system is synced as ever besides.
     pub sync_log: Option<fn(&Path) -> std::io::Result<()>>,
 }
 
