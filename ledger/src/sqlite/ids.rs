@@ -415,11 +415,13 @@ impl IdWriter {
     fn extend(&mut self, ids: &[Indexed]) {
         for id in ids {
             match self.gathered.last_mut() {
-                Some(chunk) if chunk.len() < CHUNK => chunk.push(*id),
+                Some(chunk) if chunk.len() < CHUNK => {
+                    chunk.push(*id);
+                    if chunk.len() == CHUNK {
+                        chunk.sort_unstable();
+                    }
+                }
                 _ => self.gathered.push(vec![*id]),
-            }
-            if let Some(chunk) = self.gathered.last_mut().filter(|chunk| chunk.len() == CHUNK) {
-                chunk.sort_unstable();
             }
         }
     }

@@ -234,4 +234,19 @@ mod tests {
             .collect();
         assert_eq!(due, [10, 20, 31, 12], "after 4, where the log has begun again, from ten pages on");
     }
+
+    #[test]
+    fn a_file_of_the_operating_system_is_synced_whatever_else_syncs() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = directory.path().join("ledger.db");
+        for path in [ledger.clone(), log_path(&ledger)] {
+            File::create(path).unwrap();
+        }
+        for sync_there in [None, Some((|_: &Path| Ok(())) as SyncLog)] {
+            let mut log = LogFile::new(&ledger, sync_there).unwrap();
+            log.sync().unwrap();
+            log.replace(File::open("/dev/null").unwrap()); // It cannot be synced.
+            assert!(log.sync().is_err(), "{sync_there:?}");
+        }
+    }
 }
